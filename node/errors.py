@@ -1,0 +1,93 @@
+"""The error tree. Refused / retriable / permanent are types; each knows its DIMSE status (PS3.4 B.2.3) and HTTP code."""
+
+from __future__ import annotations
+
+
+class NodeError(Exception):
+    """Base of every error this node raises on purpose. The message says what is wrong and what to do."""
+
+    dimse_status: int = 0xC000
+    http_status: int = 500
+
+
+class ConfigError(NodeError):
+    """The configuration cannot be used: the message has a line per fault with key, value and what is allowed."""
+
+    http_status = 500
+
+
+# --- intake: the sender is told, nothing is kept (or it is kept aside)
+
+
+class Refused(NodeError):
+    """An instance is not accepted."""
+
+    http_status = 400
+
+
+class NotUnderstood(Refused):
+    """The bytes are not a usable DICOM instance (0xC000 cannot understand); kept in quarantine."""
+
+    dimse_status = 0xC000
+
+
+class MismatchedInstance(Refused):
+    """The data set does not match what the command said it is (0xA900)."""
+
+    dimse_status = 0xA900
+    http_status = 409
+
+
+class UnsupportedSOPClass(Refused):
+    """No rule takes this SOP class (0x0122 SOP class not supported)."""
+
+    dimse_status = 0x0122
+    http_status = 409
+
+
+class NotAuthorized(Refused):
+    """The sender may not do this (0x0124 not authorized)."""
+
+    dimse_status = 0x0124
+    http_status = 403
+
+
+class OutOfResources(NodeError):
+    """The disk is under its watermark, or storage failed: try again later (0xA700)."""
+
+    dimse_status = 0xA700
+    http_status = 507
+
+
+# --- delivery: judged by `node.delivery`
+
+
+class DeliveryError(NodeError):
+    """A result object was not delivered."""
+
+    http_status = 502
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RetriableDelivery(DeliveryError):
+    """The peer may take it later: no connection, association rejected or aborted, 0xA7xx, a time limit."""
+
+
+class PermanentDelivery(DeliveryError):
+    """The peer will never take it as it is: no presentation context, 0xA9xx, 0xCxxx. A person must look."""
+
+
+# --- looking things up
+
+
+class NotFound(NodeError):
+    """No such study, delivery, destination, model, …; the message names what there is."""
+
+    http_status = 404
+
+
+class ReaderDied(NodeError):
+    """The inference child process ended while it read an exam."""

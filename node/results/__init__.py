@@ -1,0 +1,80 @@
+"""Result objects: one module each, named as in config.yaml. A module offers
+
+    OPTIONS: a frozen pydantic model of its options (unknown keys refused)
+    build(report: Report, options: OPTIONS) -> pydicom Dataset with file_meta, ready to be written
+
+and must be a pure function: the same report and options give the same bytes. Files that begin with "_" are shared.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, cast
+
+from pydantic import BaseModel
+from pydicom.dataset import Dataset
+
+from ai.findings import Reading
+from node import extensions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """This node as Contributing Equipment (PS3.3 C.12.1.1.5) and device observer (TID 1004)."""
+
+    manufacturer: str
+    manufacturer_model_name: str
+    software_version: str
+    station_name: str
+    institution_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predecessor:
+    """An earlier revision's object of the same kind, for the Predecessor Documents Sequence (PS3.3 C.17.2)."""
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Everything a result object is made from.
+
+    sources: headers (no pixel data) of all instances of the study that the reading names, inputs first in
+        `reading.inputs` order, then left-out ones; never empty. Identity is copied from the first.
+    previews: SOP Instance UID → PNG (8-bit grey, whole stored image scaled down, as displayed: MONOCHROME1 inverted).
+    prior: the woman's previous reading, where there is one, with its exam's study date (YYYYMMDD).
+    created_at: when the report was made, timezone-aware; saved with it, so that a rerun gives the same bytes.
+    """
+
+    reading: Reading
+    sources: tuple[Dataset, ...]
+    device: Device
+    created_at: datetime
+    previews: Mapping[str, bytes]
+    predecessor: Predecessor | None = None
+    prior: tuple[Reading, str] | None = None
+
+
+class ResultObject(Protocol):
+    """What a module of this package offers."""
+
+    OPTIONS: type[BaseModel]
+
+    def build(self, report: Report, options: Any) -> Dataset: ...
+
+
+def offered() -> tuple[str, ...]:
+    """The result objects that config.yaml may name."""
+    return extensions.offered(sys.modules[__name__])
+
+
+def load(name: str) -> ResultObject:
+    """The result object `name`. Raises NotFound, naming what there is."""
+    return cast(ResultObject, extensions.load(sys.modules[__name__], name))
