@@ -6,12 +6,16 @@ A `View` is one mammography image instance as its header tells it; it may be unr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Self
 
 from pydicom.dataset import Dataset
+
+from ai import elements
 
 
 class ImageLaterality(StrEnum):
@@ -112,7 +116,50 @@ class View:
 
         Raises ValueError when an identifying UID is missing, naming the element.
         """
-        raise NotImplementedError
+        with _quiet():
+            return cls._read(dataset)
+
+    @classmethod
+    def _read(cls, dataset: Dataset) -> Self:
+        # Reading each element by keyword keeps this a table; defaults stand where the header is silent.
+        return cls(
+            sop_instance_uid=_identifying_uid(dataset, "SOPInstanceUID"),
+            sop_class_uid=_identifying_uid(dataset, "SOPClassUID"),
+            series_instance_uid=_identifying_uid(dataset, "SeriesInstanceUID"),
+            study_instance_uid=_identifying_uid(dataset, "StudyInstanceUID"),
+            transfer_syntax_uid=elements.text(getattr(dataset, "file_meta", Dataset()), "TransferSyntaxUID"),
+            modality=elements.text(dataset, "Modality"),
+            image_type=elements.texts(dataset, "ImageType"),
+            image_laterality=_image_laterality(dataset),
+            view_position=_view_position(dataset),
+            view_modifiers=_view_modifiers(dataset),
+            presentation_intent_type=elements.text(dataset, "PresentationIntentType"),
+            photometric_interpretation=elements.text(dataset, "PhotometricInterpretation"),
+            samples_per_pixel=_or(elements.integer(dataset, "SamplesPerPixel"), 1),
+            number_of_frames=_or(elements.integer(dataset, "NumberOfFrames"), 1),
+            rows=_or(elements.integer(dataset, "Rows"), 0),
+            columns=_or(elements.integer(dataset, "Columns"), 0),
+            bits_allocated=_or(elements.integer(dataset, "BitsAllocated"), 0),
+            bits_stored=_or(elements.integer(dataset, "BitsStored"), 0),
+            pixel_representation=_or(elements.integer(dataset, "PixelRepresentation"), 0),
+            pixel_padding_value=elements.integer(dataset, "PixelPaddingValue"),
+            imager_pixel_spacing_mm=elements.lengths(dataset, "ImagerPixelSpacing"),
+            lossy_image_compression=elements.text(dataset, "LossyImageCompression") == "01",
+            burned_in_annotation=elements.is_yes(dataset, "BurnedInAnnotation"),
+            quality_control_image=elements.is_yes(dataset, "QualityControlImage"),
+            specimen=bool(elements.items(dataset, "SpecimenDescriptionSequence")),
+            breast_implant_present=elements.is_yes(dataset, "BreastImplantPresent"),
+            partial_view=elements.is_yes(dataset, "PartialView"),
+            manufacturer=elements.text(dataset, "Manufacturer"),
+            manufacturer_model_name=elements.text(dataset, "ManufacturerModelName"),
+            software_versions=elements.texts(dataset, "SoftwareVersions"),
+            acquired_at=_acquired_at(dataset),
+            study_date=elements.date(dataset, "StudyDate"),
+            patient_id=elements.text(dataset, "PatientID"),
+            issuer_of_patient_id=elements.text(dataset, "IssuerOfPatientID"),
+            patient_birth_date=elements.date(dataset, "PatientBirthDate"),
+            patient_sex=elements.text(dataset, "PatientSex"),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +178,93 @@ class Exam:
     def from_datasets(cls, datasets: Iterable[Dataset], priors: Iterable[Exam] = ()) -> Self:
         """An exam from the headers of one study's instances.
 
+        Views come in standard order (others last), repeats by time of acquisition, then by SOP Instance UID.
+        The exam's identity is the first view's; that all views agree is for `ai.eligibility` to check.
         Raises ValueError when there is none, or when they belong to more than one study.
         """
-        raise NotImplementedError
+        headers = [(View.from_dataset(dataset), _accession_number(dataset)) for dataset in datasets]
+        if not headers:
+            raise ValueError("an exam needs at least one image")
+        if len({view.study_instance_uid for view, _ in headers}) > 1:
+            raise ValueError("the images belong to more than one study")
+        headers.sort(key=lambda header: _view_order(header[0]))
+        first = headers[0][0]
+        return cls(
+            study_instance_uid=first.study_instance_uid,
+            patient_id=first.patient_id,
+            issuer_of_patient_id=first.issuer_of_patient_id,
+            accession_number=next((accession for _, accession in headers if accession), ""),
+            study_date=next((view.study_date for view, _ in headers if view.study_date), ""),
+            views=tuple(view for view, _ in headers),
+            priors=tuple(sorted(priors, key=lambda prior: (prior.study_date, prior.study_instance_uid), reverse=True)),
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    # pydicom warns of values outside their VR when they are touched; they are judged here, not shown.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _accession_number(dataset: Dataset) -> str:
+    with _quiet():
+        return elements.text(dataset, "AccessionNumber")
+
+
+def _identifying_uid(dataset: Dataset, keyword: str) -> str:
+    uids = elements.texts(dataset, keyword)
+    if len(uids) != 1 or not uids[0]:
+        raise ValueError(f"{keyword} is missing or unreadable")
+    return uids[0]
+
+
+def _or(number: int | None, default: int) -> int:
+    return default if number is None else number
+
+
+def _image_laterality(dataset: Dataset) -> ImageLaterality | None:
+    found = elements.text(dataset, "ImageLaterality").upper()
+    return ImageLaterality(found) if found in set(ImageLaterality) else None
+
+
+def _view_position(dataset: Dataset) -> ViewPosition | None:
+    """The View Code Sequence (0054,0220) decides; the text View Position (0018,5101) only where it has no code."""
+    codes = [code for item in elements.items(dataset, "ViewCodeSequence") if (code := elements.code_value(item))]
+    if codes:
+        return VIEW_CODES.get(codes[0]) if len(codes) == 1 else None
+    found = elements.text(dataset, "ViewPosition").upper()
+    return ViewPosition(found) if found in set(ViewPosition) else None
+
+
+def _view_modifiers(dataset: Dataset) -> tuple[str, ...]:
+    """Modifiers stand inside the view's code item (PS3.3 C.8.11.7); some systems put them beside it.
+
+    One without a readable code is kept by its meaning, or as "unknown": a modified view must not pass as plain.
+    """
+    holders = (*elements.items(dataset, "ViewCodeSequence"), dataset)
+    return tuple(
+        elements.code_value(item) or elements.text(item, "CodeMeaning") or "unknown"
+        for holder in holders
+        for item in elements.items(holder, "ViewModifierCodeSequence")
+    )
+
+
+def _acquired_at(dataset: Dataset) -> str:
+    """The moment of exposure, or of the content where that is not told; without a time of day, the date alone."""
+    acquisition_date, content_date = elements.date(dataset, "AcquisitionDate"), elements.date(dataset, "ContentDate")
+    acquisition_time, content_time = elements.time(dataset, "AcquisitionTime"), elements.time(dataset, "ContentTime")
+    if acquisition_date and acquisition_time:
+        return acquisition_date + acquisition_time
+    if moment := elements.date_time(dataset, "AcquisitionDateTime"):
+        return moment
+    if content_date and content_time:
+        return content_date + content_time
+    return acquisition_date or content_date
+
+
+def _view_order(view: View) -> tuple[int, str, str]:
+    standard_view = view.standard_view
+    place = len(STANDARD_VIEWS) if standard_view is None else STANDARD_VIEWS.index(standard_view)
+    return place, view.acquired_at, view.sop_instance_uid
