@@ -1,0 +1,217 @@
+"""Settings: config.yaml → one frozen `Config`, made once at start-up and handed to those who need it.
+
+Nothing is guessed: an unknown key, a key given twice or a name that leads nowhere stops the start, and the
+message says what is allowed. Without a file the defaults work on loopback.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails
+
+from node import destinations as destination_types
+from node import extensions, results
+from node.config_faults import Location, fault, lines, told
+from node.errors import ConfigError
+from node.settings import (
+    ALL,
+    Caller,
+    CompletenessSettings,
+    Destination,
+    LoggingSettings,
+    Name,
+    NetworkSettings,
+    NodeSettings,
+    Peer,
+    ReadingSettings,
+    ResultChoice,
+    Rule,
+    Settings,
+    StorageSettings,
+    When,
+)
+
+
+class Config(Settings):
+    """All settings."""
+
+    node: NodeSettings = Field(default=NodeSettings(), description="This node on the network.")
+    network: NetworkSettings = Field(default=NetworkSettings(), description="Limits on every DICOM connection.")
+    callers: tuple[Caller, ...] = Field(
+        default=(), description="Who may call; none named: anybody on this machine, nobody from elsewhere."
+    )
+    require_called_ae_title: bool = Field(default=True, description="Refuse associations that call another AE title.")
+    peers: Mapping[Name, Peer] = Field(default_factory=dict, description="DICOM applications this node calls, by name.")
+    destinations: Mapping[Name, Destination] = Field(
+        default_factory=dict, description="Where results go, by name; without any: a folder of files."
+    )
+    routing: tuple[Rule, ...] = Field(
+        default=(Rule(name="screening", when=When(modality=("MG",))),),
+        description="What happens to an instance: the first rule that matches. What no rule takes is refused (0x0122).",
+    )
+    completeness: CompletenessSettings = Field(default=CompletenessSettings(), description="When an exam is whole.")
+    reading: ReadingSettings = Field(default=ReadingSettings(), description="How exams are read.")
+    storage: StorageSettings = Field(default=StorageSettings(), description="Where instances and their index are kept.")
+    logging: LoggingSettings = Field(default=LoggingSettings(), description="What is logged, and where to.")
+
+    def admits(self, calling_ae_title: str, address: str) -> bool:
+        """May this AE title call from this IP address? With no callers named: anybody from loopback."""
+        if not self.callers:
+            return _is_loopback(address)
+        return any(caller.admits(calling_ae_title, address) for caller in self.callers)
+
+    def destinations_of(self, rule: Rule) -> tuple[str, ...]:
+        """Names of the rule's destinations, "*" resolved."""
+        return tuple(self.destinations) if ALL in rule.destinations else rule.destinations
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sections(cls, data: object) -> object:
+        """Sections left out, or left empty, are their defaults, validated like written ones."""
+        if not isinstance(data, Mapping):
+            return data
+        return {**_default_sections(), **{key: value for key, value in data.items() if value is not None}}
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> Self:
+        found = [*_listening_faults(self), *_destination_faults(self), *_routing_faults(self), *_limit_faults(self)]
+        if found:
+            raise ValidationError.from_exception_data("Config", found)
+        return self
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def load_config(path: Path | None) -> Config:
+    """The settings in the YAML file `path`; with None, the defaults.
+
+    Relative paths in the file are relative to the file's folder (defaults: to the working folder).
+    Raises ConfigError with one line per fault.
+    """
+    if path is None:
+        return config_from({}, Path.cwd())
+    return config_from(_parsed(path), path.resolve().parent)
+
+
+def config_from(settings: Mapping[str, Any], folder: Path) -> Config:
+    """The settings of a mapping shaped like config.yaml. Raises ConfigError with one line per fault."""
+    try:
+        return Config.model_validate(settings, context={"folder": folder})
+    except ValidationError as error:
+        raise ConfigError("\n".join(lines(error, Config))) from error
+
+
+def _default_sections() -> dict[str, Any]:
+    usual = ("mammography_cad_sr", "measurement_sr", "summary_sc")
+    folder = {"type": "folder", "folder": "mammo-node-data/results"}
+    kinds = [kind for kind in usual if kind in results.offered()]
+    sections = ("node", "network", "completeness", "reading", "storage", "logging")
+    return {**{name: {} for name in sections}, "destinations": {"results": {**folder, "results": kinds}}}
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML, but a key given twice is an error and not silently the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for index, key in enumerate(keys):
+            if key in keys[:index]:
+                raise yaml.MarkedYAMLError(
+                    problem=f"key {key!r} is given twice", problem_mark=node.value[index][0].start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def _parsed(path: Path) -> Mapping[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path}: there is no such file") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    except yaml.MarkedYAMLError as error:
+        where = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        raise ConfigError(f"{path}: {where}not valid YAML: {error.problem}") from error
+    if not isinstance(content, Mapping | None):
+        raise ConfigError(f"{path}: value {content!r} is not allowed; allowed: a mapping of settings")
+    return content or {}
+
+
+def _listening_faults(config: Config) -> Iterator[InitErrorDetails]:
+    node = config.node
+    if _is_loopback(node.host):
+        return
+    if not node.allow_non_loopback:
+        yield fault(("node", "host"), node.host, "127.0.0.1, or set node.allow_non_loopback: true and name the callers")
+    elif not config.callers:
+        yield fault(("callers",), [], "at least one caller when node.host is not loopback")
+
+
+def _limit_faults(config: Config) -> Iterator[InitErrorDetails]:
+    network, points = config.network, config.reading.operating_points
+    if network.maximum_associations_per_caller > network.maximum_associations:
+        value = network.maximum_associations_per_caller
+        limit = f"at most network.maximum_associations, {network.maximum_associations}"
+        yield fault(("network", "maximum_associations_per_caller"), value, limit)
+    if not config.reading.bundles:
+        yield fault(("reading", "bundles"), [], "at least one bundle")
+    if points.rule_out_percentile >= points.flag_percentile:
+        location = ("reading", "operating_points", "rule_out_percentile")
+        yield fault(location, points.rule_out_percentile, f"less than flag_percentile, {points.flag_percentile:g}")
+
+
+def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:
+    types = extensions.offered(destination_types) or ("dicom_store", "folder")
+    for name, destination in config.destinations.items():
+        at: Location = ("destinations", name)
+        if destination.type not in types:
+            yield fault((*at, "type"), destination.type, ", ".join(types))
+        if destination.type == "dicom_store" and destination.peer not in config.peers:
+            yield fault((*at, "peer"), destination.peer, ", ".join(config.peers) or "a name under peers; there is none")
+        if destination.type == "folder" and destination.folder is None:
+            yield fault((*at, "folder"), None, "a path")
+        if destination.first_retry_s > destination.max_retry_s:
+            limit = f"at most max_retry_s, {destination.max_retry_s:g}"
+            yield fault((*at, "first_retry_s"), destination.first_retry_s, limit)
+        for index, choice in enumerate(destination.results):
+            yield from _result_faults(choice, (*at, "results", index))
+
+
+def _result_faults(choice: ResultChoice, at: Location) -> Iterator[InitErrorDetails]:
+    if choice.kind not in results.offered():
+        yield fault((*at, "kind"), choice.kind, ", ".join(results.offered()) or "nothing yet: no result is offered")
+        return
+    options = results.load(choice.kind).OPTIONS
+    try:
+        options.model_validate(choice.options)
+    except ValidationError as error:
+        for line in lines(error, options):
+            key, _, text = line.partition(": ")
+            yield told((*at, key), text)
+
+
+def _routing_faults(config: Config) -> Iterator[InitErrorDetails]:
+    names = ", ".join(config.destinations)
+    if not config.routing:
+        yield fault(("routing",), [], "at least one rule")
+    for index, rule in enumerate(config.routing):
+        if rule.action != "read":
+            continue
+        if not rule.destinations or not config.destinations:
+            text = "at least one destination: a result that goes nowhere is answered by nobody"
+            yield fault(("routing", index, "destinations"), list(rule.destinations), text)
+            continue
+        for name in rule.destinations:
+            if name != ALL and name not in config.destinations:
+                yield fault(("routing", index, "destinations"), name, f'{names}, or "*" for all')

@@ -1,0 +1,167 @@
+"""What is wrong with a configuration, in a person's words: one line per fault, with what would be allowed.
+
+The same "allowed" text is used by the settings reference (`docs/configuration.md`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
+
+Location = tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Annotation of a field: what it takes, where its type does not say so."""
+
+    text: str
+
+
+def fault(location: Location, value: object, allowed: str) -> InitErrorDetails:
+    """A fault found by comparing settings with each other."""
+    kind = PydanticCustomError("not_allowed", "{allowed}", {"allowed": allowed})
+    return InitErrorDetails(type=kind, loc=location, input=value)
+
+
+def told(location: Location, text: str) -> InitErrorDetails:
+    """A fault whose words are already chosen; `text` follows the key."""
+    return InitErrorDetails(type=PydanticCustomError("told", "{text}", {"text": text}), loc=location, input=None)
+
+
+def lines(error: ValidationError, model: type[BaseModel]) -> list[str]:
+    """One line per fault of `error`, which came from validating `model`."""
+    return [f"{_path(e['loc'])}: {_sentence(e, model)}" for e in error.errors(include_url=False)]
+
+
+def allowed(field: FieldInfo) -> str:
+    """What the field takes, e.g. "an integer from 1 to 65535"."""
+    for extra in field.metadata:
+        if isinstance(extra, Allowed):
+            return extra.text
+    kind, optional = _without_none(field.annotation)
+    text = _kind_allowed(kind) + _bounds(field)
+    return f"{text}, or null" if optional else text
+
+
+def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
+    location, context = error["loc"], error.get("ctx", {})
+    if error["type"] == "told":
+        return str(context["text"])
+    if error["type"] == "not_allowed":
+        return f"value {shown(error['input'])} is not allowed; allowed: {context['allowed']}"
+    if error["type"] == "extra_forbidden":
+        return _unknown(str(location[-1]), _keys_at(model, location[:-1]))
+    field = _field_at(model, location)
+    if field and location[-1] == "[key]":
+        name = FieldInfo.from_annotation(get_args(field.annotation)[0])
+        return f"is not allowed as a name; allowed: {allowed(name)}"
+    takes = allowed(field) if field else error["msg"]
+    if error["type"] == "string_type" and isinstance(error["input"], bool):
+        takes += "; YAML reads words like NO and ON as true or false unless they stand in quotes"
+    if error["type"] == "missing":
+        return f"a value is required; allowed: {takes}"
+    return f"value {shown(error['input'])} is not allowed; allowed: {takes}"
+
+
+def _unknown(key: str, keys: tuple[str, ...]) -> str:
+    near = difflib.get_close_matches(key, keys, n=1)
+    guess = f"; did you mean {near[0]}?" if near else ""
+    return f"unknown key{guess} allowed: {', '.join(keys)}" if guess else f"unknown key; allowed: {', '.join(keys)}"
+
+
+def shown(value: object) -> str:
+    """The value as a fault names it: short, and without the password of a URL."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    text = re.sub(r"//[^@/\s]*@", "//…@", repr(value))
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _path(location: Location) -> str:
+    return ".".join(str(part) for part in location if part != "[key]") or "the file"
+
+
+def _keys_at(model: type[BaseModel], location: Location) -> tuple[str, ...]:
+    field = _field_at(model, location) if location else None
+    inner = model if not location else _model_in(field.annotation if field else None)
+    return tuple(inner.model_fields) if inner else ()
+
+
+def _field_at(model: type[BaseModel], location: Location) -> FieldInfo | None:
+    """The field a fault's location leads to; indices and names of list and mapping entries are passed over."""
+    current: type[BaseModel] | None = model
+    field: FieldInfo | None = None
+    for part in location:
+        if current is not None and isinstance(part, str) and part in current.model_fields:
+            field = current.model_fields[part]
+            current = _model_in(field.annotation) if _is_model(field.annotation) else None
+        elif current is None and field is not None:
+            current = _model_in(field.annotation)
+    return field
+
+
+def _is_model(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The pydantic model in X, tuple[X, …], Mapping[str, X] or X | None."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = (_model_in(argument) for argument in get_args(annotation))
+    return next((model for model in found if model), None)
+
+
+def _without_none(annotation: Any) -> tuple[Any, bool]:
+    if get_origin(annotation) in (Union, types.UnionType):
+        kinds = [kind for kind in get_args(annotation) if kind is not type(None)]
+        return kinds[0], len(kinds) < len(get_args(annotation))
+    return annotation, False
+
+
+def _kind_allowed(kind: Any) -> str:
+    origin = get_origin(kind)
+    if origin is Literal:
+        return ", ".join(str(value) for value in get_args(kind))
+    if origin is tuple:
+        return "a list"
+    if origin is Mapping or kind is dict or _is_model(kind):
+        return "a mapping"
+    names = {
+        bool: "true or false",
+        int: "an integer",
+        float: "a number",
+        str: "text",
+        Path: "a path",
+    }
+    return names.get(kind, str(kind))
+
+
+def _bounds(field: FieldInfo) -> str:
+    low = high = ""
+    for extra in field.metadata:
+        if isinstance(extra, Ge):
+            low = f" from {extra.ge}"
+        elif isinstance(extra, Gt):
+            low = f" above {extra.gt}"
+        elif isinstance(extra, Le):
+            high = f" to {extra.le}"
+        elif isinstance(extra, Lt):
+            high = f" below {extra.lt}"
+        elif isinstance(extra, MinLen):
+            low = ", not empty"
+        elif isinstance(extra, MaxLen):
+            high = f" of at most {extra.max_length} characters"
+    return f"{low}{' and' if low and 'below' in high else ''}{high}" if low or high else ""
