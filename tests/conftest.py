@@ -1,0 +1,36 @@
+"""What holds for every test: one torch thread, no skips on CI, numbers of the house at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator
+
+import pytest
+
+HOUSE_NUMBERS = "house numbers"
+
+
+def pytest_configure() -> None:
+    """One thread for torch, numpy and the programs the tests start; read when they are imported, later than this."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """On CI a skipped test is a failure: a suite that quietly runs less proves less. (xfail is not a skip.)"""
+    report = yield
+    if os.environ.get("CI") and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the house tests measured (kept with `record_property`, so it also comes back from workers)."""
+    passed = terminalreporter.stats.get("passed", [])
+    numbers = [value for report in passed for key, value in report.user_properties if key == HOUSE_NUMBERS]
+    if numbers:
+        terminalreporter.section("the house, measured")
+        for line in numbers:
+            terminalreporter.write_line(line)
