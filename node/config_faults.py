@@ -59,30 +59,38 @@ def allowed(field: FieldInfo) -> str:
 
 def _sentence(error: ErrorDetails, model: type[BaseModel]) -> str:
     location, context = error["loc"], error.get("ctx", {})
-    if error["type"] == "told":
-        return str(context["text"])
-    if error["type"] == "not_allowed":
-        return f"value {shown(error['input'])} is not allowed; allowed: {context['allowed']}"
-    if error["type"] == "extra_forbidden":
-        return _unknown(str(location[-1]), _keys_at(model, location[:-1]))
-    if error["type"] == "invalid_key":
-        return "is not allowed as a key; allowed: text"
-    field = _field_at(model, location)
-    if field and location[-1] == "[key]":
-        name = FieldInfo.from_annotation(get_args(field.annotation)[0])
-        return f"is not allowed as a name; allowed: {allowed(name)}"
-    takes = allowed(field) if field else error["msg"]
-    if error["type"] == "string_type" and isinstance(error["input"], bool):
-        takes += "; YAML reads words like NO and ON as true or false unless they stand in quotes"
-    if error["type"] == "missing":
-        return f"a value is required; allowed: {takes}"
+    match error["type"]:
+        case "told":
+            return str(context["text"])
+        case "not_allowed":
+            takes = context["allowed"]
+        case "extra_forbidden":
+            return _unknown(str(location[-1]), _keys_at(model, location[:-1]))
+        case "invalid_key":
+            return "is not allowed as a key; allowed: text"
+        case "missing":
+            return f"a value is required; allowed: {_takes(error, model)}"
+        case _ if location and location[-1] == "[key]":
+            return f"is not allowed as a name; allowed: {_takes(error, model)}"
+        case _:
+            takes = _takes(error, model)
     return f"value {shown(error['input'])} is not allowed; allowed: {takes}"
+
+
+def _takes(error: ErrorDetails, model: type[BaseModel]) -> str:
+    field = _field_at(model, error["loc"])
+    if field is None:
+        return error["msg"]
+    if error["loc"][-1] == "[key]":
+        return allowed(FieldInfo.from_annotation(get_args(field.annotation)[0]))
+    if error["type"] == "string_type" and isinstance(error["input"], bool):
+        return f"{allowed(field)}; YAML reads words like NO and ON as true or false unless they stand in quotes"
+    return allowed(field)
 
 
 def _unknown(key: str, keys: tuple[str, ...]) -> str:
     near = difflib.get_close_matches(key, keys, n=1)
-    guess = f"; did you mean {near[0]}?" if near else ""
-    return f"unknown key{guess} allowed: {', '.join(keys)}" if guess else f"unknown key; allowed: {', '.join(keys)}"
+    return f"unknown key; {f'did you mean {near[0]}? ' if near else ''}allowed: {', '.join(keys)}"
 
 
 def shown(value: object) -> str:
