@@ -207,7 +207,11 @@ def _routing_faults(config: Config) -> Iterator[InitErrorDetails]:
     names = ", ".join(config.destinations)
     if not config.routing:
         yield fault(("routing",), [], "at least one rule")
+    earlier: set[str] = set()
     for index, rule in enumerate(config.routing):
+        if rule.name in earlier:
+            yield fault(("routing", index, "name"), rule.name, "a name that no other rule has")
+        earlier.add(rule.name)
         if rule.action != "read":
             continue
         if not rule.destinations or not config.destinations:

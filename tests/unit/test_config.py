@@ -242,6 +242,12 @@ def test_a_rule_with_an_unknown_destination() -> None:
     ]
 
 
+def test_two_rules_of_one_name() -> None:
+    assert faults(routing=[{"name": "all"}, {"name": "all", "action": "store"}]) == [
+        "routing.1.name: value 'all' is not allowed; allowed: a name that no other rule has"
+    ]
+
+
 def test_an_unknown_action() -> None:
     assert faults(routing=[{"name": "all", "action": "raed"}]) == [
         "routing.0.action: value 'raed' is not allowed; allowed: read, store, refuse"
