@@ -1,0 +1,114 @@
+"""Where a model's pixels lie in the stored image: crop, flip and scale as one value, with its inverse.
+
+Coordinates are continuous (column, row), origin at the outer corner of the first pixel, in both frames; a pixel's
+middle is at +0.5. The model's grid has the chest wall on the left and nothing but the crop in it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+Points = NDArray[np.float64]
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Geometry:
+    """Stored pixels [left, right) × [top, bottom), flipped or not, onto a grid of rows × columns.
+
+    row_step, column_step: stored pixels per model pixel. The last row and column of the grid may lie partly outside
+    the crop; they are filled with background.
+    """
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    flipped: bool
+    row_step: float
+    column_step: float
+    rows: int
+    columns: int
+
+    @classmethod
+    def of(
+        cls,
+        crop: tuple[int, int, int, int],
+        *,
+        flipped: bool,
+        spacing_mm: tuple[float, float],
+        pitch_mm: float,
+        multiple: int = 1,
+    ) -> Self:
+        """The grid of `pitch_mm` over `crop` (left, top, right, bottom), its sides rounded up to `multiple`.
+
+        spacing_mm: (row, column) of the stored image.
+        """
+        left, top, right, bottom = crop
+        row_step, column_step = pitch_mm / spacing_mm[0], pitch_mm / spacing_mm[1]
+        rows, columns = (math.ceil((bottom - top) / row_step), math.ceil((right - left) / column_step))
+        return cls(
+            left=left,
+            top=top,
+            right=right,
+            bottom=bottom,
+            flipped=flipped,
+            row_step=row_step,
+            column_step=column_step,
+            rows=-(-max(rows, 1) // multiple) * multiple,
+            columns=-(-max(columns, 1) // multiple) * multiple,
+        )
+
+    def to_model(self, points: Points) -> Points:
+        """Stored-image points, shape (n, 2) as (column, row), in the model's grid."""
+        columns, rows = np.asarray(points, dtype=np.float64).T
+        across = self.right - columns if self.flipped else columns - self.left
+        return np.stack((across / self.column_step, (rows - self.top) / self.row_step), axis=1)
+
+    def to_stored(self, points: Points) -> Points:
+        """Model-grid points, shape (n, 2) as (column, row), in the stored image. Inverse of `to_model`."""
+        columns, rows = np.asarray(points, dtype=np.float64).T
+        across = columns * self.column_step
+        back = self.right - across if self.flipped else across + self.left
+        return np.stack((back, rows * self.row_step + self.top), axis=1)
+
+    def box_to_stored(self, box: Box) -> Box:
+        """A model-grid box (left, top, right, bottom) as a stored-image box, kept inside the crop."""
+        corners = self.to_stored(np.array([box[:2], box[2:]]))
+        (left, right), (top, bottom) = np.sort(corners[:, 0]), np.sort(corners[:, 1])
+        return (
+            float(np.clip(left, self.left, self.right - 1)),
+            float(np.clip(top, self.top, self.bottom - 1)),
+            float(np.clip(right, self.left + 1, self.right)),
+            float(np.clip(bottom, self.top + 1, self.bottom)),
+        )
+
+    def resample(self, values: NDArray[np.generic]) -> NDArray[np.float32]:
+        """The stored image on the grid, each model pixel the area-weighted mean of what it covers; 0 outside.
+
+        values: (Rows, Columns) of the stored image.
+        """
+        crop = values[self.top : self.bottom, self.left : self.right].astype(np.float32)
+        down = area_weights(crop.shape[0], self.rows, self.row_step) @ crop
+        if self.flipped:
+            down = down[:, ::-1]
+        across = area_weights(crop.shape[1], self.columns, self.column_step) @ down.T
+        return np.ascontiguousarray(across.T)
+
+
+def area_weights(length: int, count: int, step: float) -> sparse.csr_array:
+    """Sparse (count, length): the mean of input pixels over each output cell [i·step, (i+1)·step)."""
+    edges = np.minimum(np.arange(count + 1) * step, length)
+    first, last = np.floor(edges[:-1]).astype(int), np.ceil(edges[1:]).astype(int)
+    widths = np.maximum(last - first, 0)
+    rows = np.repeat(np.arange(count), widths)
+    columns = np.arange(widths.sum()) - np.repeat(np.cumsum(widths) - widths, widths) + first[rows]
+    overlap = np.minimum(columns + 1, edges[rows + 1]) - np.maximum(columns, edges[rows])
+    weights = (overlap / step).astype(np.float32)
+    return sparse.csr_array((weights, (rows, columns)), shape=(count, length))
