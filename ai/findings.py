@@ -6,6 +6,7 @@ pixel (PS3.3 C.18.6.1.1), before any flip, crop or resize. Scores and probabilit
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -201,6 +202,14 @@ class Reading:
     def from_json(text: str | bytes) -> Reading:
         """The reading that `to_json` wrote. Raises pydantic.ValidationError for anything else."""
         return _ADAPTER.validate_json(text)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOutcome:
+    """A reading, and a preview of each image: SOP Instance UID → PNG, 8-bit grey, the whole image scaled down."""
+
+    reading: Reading
+    previews: Mapping[str, bytes]
 
 
 _ADAPTER: TypeAdapter[Reading] = TypeAdapter(Reading)

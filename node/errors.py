@@ -1,4 +1,7 @@
-"""The error tree. Refused / retriable / permanent are types; each knows its DIMSE status (PS3.4 B.2.3) and HTTP code."""
+"""The error tree. Refused / retriable / permanent are types.
+
+Each knows its DIMSE status (PS3.4 B.2.3) and its HTTP code.
+"""
 
 from __future__ import annotations
 

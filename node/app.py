@@ -1,0 +1,86 @@
+"""The composition root: the only place that knows everyone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from node.config import Config
+from node.dimse.scp import Receiver
+from node.housekeeping import Housekeeper
+from node.intake import Intake
+from node.pipeline.durable import DurableJobs
+from node.pipeline.jobs import Stage
+from node.pipeline.stages import Rooms, Stages
+from node.reader import Reader
+from storage.database import Database
+from storage.index import Index
+from storage.objects import ObjectStore
+from storage.outbox import Outbox
+from storage.schema import make_engine
+
+log = structlog.get_logger(__name__)
+
+#: What a stop gives to jobs that are running; the rest of the 10 s a SIGTERM allows is for the listener and the reader.
+_PATIENCE_S = 3.0
+
+
+class Node:
+    """Receiver, reader and sender in one process (and the reader's child). `passed(point)`: see `Rooms`."""
+
+    def __init__(self, config: Config, *, passed: Callable[[str], None] = lambda _point: None) -> None:
+        self.config = config
+        engine = make_engine(config.storage.database_url)
+        self.database = Database(engine)
+        self.index, self.outbox = Index(self.database), Outbox(self.database)
+        self.store = ObjectStore(config.storage.object_folder)
+        self.reader = Reader(config.reading)
+        self._jobs = DurableJobs(
+            engine, _queues(config), executor="embedded", lock_file=_lock_file(config.storage.object_folder)
+        )
+        self.stages = Stages(
+            Rooms(
+                config=config,
+                database=self.database,
+                store=self.store,
+                reader=self.reader,
+                jobs=self._jobs,
+                passed=passed,
+            )
+        )
+        intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
+        self.receiver = Receiver(config, intake)
+        self._housekeeper = Housekeeper(self.index, self.stages)
+
+    def start(self) -> None:
+        """Start everything; returns when the node listens.
+
+        Raises ConfigError (models, a second node on the same data), OSError (address in use).
+        """
+        self.database.create_schema()
+        self.reader.start()
+        self._jobs.start(self.stages.run)
+        self.store.clear_incoming()
+        self.stages.reconcile()
+        self._housekeeper.start()
+        self.receiver.start()
+
+    def stop(self) -> None:
+        """Stop cleanly; what is under way is finished or run again at the next start."""
+        self.receiver.stop()
+        self._housekeeper.stop()
+        self.reader.stop()
+        self._jobs.stop(_PATIENCE_S)
+        self.database.engine.dispose()
+        log.info("stopped")
+
+
+def _queues(config: Config) -> dict[str, int]:
+    delivery = {f"{Stage.DELIVER}-{name}": target.concurrency for name, target in config.destinations.items()}
+    return {str(Stage.READ): 1, str(Stage.REPORT): 1, **delivery}
+
+
+def _lock_file(object_folder: Path) -> Path:
+    return object_folder / ".lock"

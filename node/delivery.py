@@ -1,0 +1,44 @@
+"""Send what is pending for one destination, judge each answer, retry later or give up visibly. Pure but for `send`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from node import destinations
+from node.config import Config
+from node.destinations import Outgoing, Sent, Target
+from node.errors import PermanentDelivery
+from node.settings import Destination
+from storage.records import Delivery, DeliveryState
+
+
+def retry_after_s(settings: Destination, attempts: int) -> float:
+    """Seconds to wait after `attempts` failed ones: doubling from first_retry_s to max_retry_s."""
+    return min(settings.max_retry_s, settings.first_retry_s * 2.0 ** min(attempts - 1, 30))
+
+
+def judged(delivery: Delivery, sent: Sent, settings: Destination, *, attempt: int, now: datetime) -> Delivery:
+    """The delivery after attempt number `attempt` (counted from 0)."""
+    tried = replace(delivery, attempts=attempt + 1, last_status=sent.status)
+    if sent.error is None:
+        return replace(tried, state=DeliveryState.DELIVERED, last_error="", delivered_at=now)
+    tried = replace(tried, last_error=str(sent.error))
+    if isinstance(sent.error, PermanentDelivery):
+        return replace(tried, state=DeliveryState.FAILED)
+    if tried.attempts >= settings.max_attempts:
+        return replace(tried, state=DeliveryState.FAILED, last_error=f"{sent.error} (given up after {tried.attempts})")
+    return replace(tried, due_at=now + timedelta(seconds=retry_after_s(settings, tried.attempts)))
+
+
+def send(config: Config, destination: str, objects: Sequence[Outgoing]) -> Iterator[Sent]:
+    """Send objects to a destination of the config, telling of each as it is answered."""
+    settings = config.destinations[destination]
+    target = Target(
+        name=destination,
+        destination=settings,
+        peer=config.peers.get(settings.peer) if settings.peer else None,
+        calling_ae_title=config.node.ae_title,
+    )
+    yield from destinations.load(settings.type).send(objects, target)

@@ -1,0 +1,1 @@
+"""DIMSE roles over pynetdicom. Associations and sockets stay in this package."""

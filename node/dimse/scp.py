@@ -1,0 +1,190 @@
+"""C-ECHO and C-STORE as a service class provider. The answer is given when the instance is durable, not before."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from typing import Any, Protocol, cast
+
+import structlog
+from pydicom.dataset import Dataset
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    RLELossless,
+)
+from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.transport import ThreadedAssociationServer
+
+from node.config import Config
+from node.dimse.sockets import no_delay
+from node.errors import NodeError
+from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from node.intake import Accepted, Incoming, Outcome
+
+log = structlog.get_logger(__name__)
+
+#: The lossless syntaxes of mammography. The acceptor's order decides, and compressed ones are first: a sender that
+#: holds compressed images then need not decompress them and send three times the bytes.
+TRANSFER_SYNTAXES = [
+    JPEGLosslessSV1,
+    JPEGLossless,
+    JPEGLSLossless,
+    JPEG2000Lossless,
+    HTJ2KLossless,
+    HTJ2KLosslessRPCL,
+    RLELossless,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+]
+_VERIFICATION = "1.2.840.10008.1.1"
+_SUCCESS = 0x0000
+_COERCED = 0xB000  # PS3.4 B.2.3: stored, though not as a replacement of what is held
+_CALLING_NOT_RECOGNIZED = (1, 1, 3)  # PS3.8 9.3.4: rejected-permanent, service-user
+_LIMIT_EXCEEDED = (2, 3, 2)  # rejected-transient, presentation provider: local-limit-exceeded
+
+
+class Accepts(Protocol):
+    """What the SCP needs of the intake."""
+
+    def accept(self, incoming: Incoming) -> Accepted: ...
+
+    def released(self, study_instance_uids: set[str]) -> None: ...
+
+
+class Receiver:
+    """The node's listening side."""
+
+    def __init__(self, config: Config, intake: Accepts) -> None:
+        self._config = config
+        self._intake = intake
+        self._server: ThreadedAssociationServer | None = None
+        self._ae: AE | None = None
+        self._lock = threading.Lock()
+        self._studies: dict[int, set[str]] = {}  # what each open association has sent and may send more of
+        self._callers: dict[int, str] = {}
+
+    @property
+    def port(self) -> int:
+        """The port it listens on, also when the config asked for any."""
+        if self._server is None:
+            raise RuntimeError("the receiver is not started")
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        """Listen. Raises OSError when the address cannot be bound."""
+        self._ae = _application_entity(self._config)
+        handlers: list[Any] = [
+            (evt.EVT_CONN_OPEN, no_delay),
+            (evt.EVT_REQUESTED, self._requested),
+            (evt.EVT_C_ECHO, _echo),
+            (evt.EVT_C_STORE, self._store),
+            (evt.EVT_RELEASED, self._ended),
+            (evt.EVT_ABORTED, self._ended),
+            (evt.EVT_CONN_CLOSE, self._ended),
+        ]
+        address = (self._config.node.host, self._config.node.port)
+        self._server = self._ae.start_server(address, block=False, evt_handlers=handlers)
+        log.info("listening", ae_title=self._config.node.ae_title, host=address[0], port=self.port)
+
+    def stop(self) -> None:
+        """Stop listening; open associations are aborted, and what was not answered their senders send again."""
+        if self._ae is not None:
+            self._ae.shutdown()
+            self._ae = None
+
+    # ------------------------------------------------------------------ events
+
+    def _requested(self, event: evt.Event) -> None:
+        association = event.assoc
+        calling = str(cast("Any", association.requestor.primitive).calling_ae_title).strip()
+        address = str(association.requestor.address)
+        if not self._config.admits(calling, address):
+            log.warning("association refused: caller not allowed", calling_ae_title=calling, address=address)
+            association.acse.send_reject(*_CALLING_NOT_RECOGNIZED)
+            return
+        with self._lock:
+            if Counter(self._callers.values())[calling] >= self._config.network.maximum_associations_per_caller:
+                refused = True
+            else:
+                refused, self._callers[id(association)] = False, calling
+        if refused:
+            log.warning("association refused: too many of this caller", calling_ae_title=calling)
+            association.acse.send_reject(*_LIMIT_EXCEEDED)
+
+    def _store(self, event: evt.Event) -> Dataset:
+        request = cast("Any", event.request)
+        try:
+            incoming = Incoming(
+                encoded=request.DataSet.getbuffer(),
+                transfer_syntax_uid=str(event.context.transfer_syntax),
+                sop_class_uid=str(request.AffectedSOPClassUID),
+                sop_instance_uid=str(request.AffectedSOPInstanceUID),
+                calling_ae_title=str(event.assoc.requestor.ae_title).strip(),
+                more_to_come=True,
+            )
+            accepted = self._intake.accept(incoming)
+        except NodeError as error:
+            log.warning(
+                "not accepted", association=event.assoc.name, status=f"0x{error.dimse_status:04X}", why=str(error)
+            )
+            return _status(error.dimse_status, str(error))
+        except Exception:
+            log.exception("not accepted", association=event.assoc.name)
+            return _status(0xC000, "internal error; see the node's log")
+        self._turn_to(event.assoc, accepted.study_instance_uid)
+        if accepted.outcome is Outcome.KEPT_ASIDE:
+            return _status(_COERCED, "held with other content; this one was kept aside for a person")
+        return _status(_SUCCESS)
+
+    def _turn_to(self, association: Any, study_instance_uid: str) -> None:
+        """Studies that this association sent before are complete as far as it is concerned."""
+        with self._lock:
+            before = self._studies.get(id(association), set()) - {study_instance_uid}
+            self._studies[id(association)] = {study_instance_uid}
+        self._intake.released(before)
+
+    def _ended(self, event: evt.Event) -> None:
+        with self._lock:
+            self._callers.pop(id(event.assoc), None)
+            studies = self._studies.pop(id(event.assoc), set())
+        self._intake.released(studies)
+
+
+def _application_entity(config: Config) -> AE:
+    ae = AE(config.node.ae_title)
+    ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
+    ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
+    ae.require_called_aet = config.require_called_ae_title
+    ae.maximum_associations = config.network.maximum_associations
+    ae.maximum_pdu_size = config.network.maximum_pdu_bytes
+    ae.acse_timeout = config.network.association_timeout_s
+    ae.dimse_timeout = config.network.dimse_timeout_s
+    ae.network_timeout = config.network.network_timeout_s
+    ae.add_supported_context(_VERIFICATION)
+    for context in AllStoragePresentationContexts:
+        ae.add_supported_context(str(context.abstract_syntax), TRANSFER_SYNTAXES)
+    return ae
+
+
+def _echo(_event: evt.Event) -> int:
+    return _SUCCESS
+
+
+def _status(code: int, comment: str = "") -> Dataset:
+    """A status with its Error Comment (0000,0902), at most 64 characters of the default repertoire."""
+    status = Dataset()
+    status.Status = code
+    if comment:
+        status.ErrorComment = comment.encode("ascii", "replace").decode()[:64]
+    return status

@@ -1,0 +1,267 @@
+"""Bytes and their sender → stored, indexed, once. The one door for C-STORE (and STOW-RS).
+
+The order is the promise: file (temp, fsync, rename, folder fsync), then the index row, committed, and only then
+does `accept` return. The encoded data set is written as it came.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+import structlog
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_file_meta_info
+from pydicom.tag import BaseTag
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+
+from ai.eligibility import EligibilityRules, judge_view
+from ai.exam import View
+from node import completeness, routing
+from node.config import Config
+from node.errors import MismatchedInstance, NodeError, NotUnderstood, OutOfResources, UnsupportedSOPClass
+from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from node.settings import Rule
+from storage.database import DatabaseUnavailable
+from storage.index import Index
+from storage.objects import ObjectStore, Written, is_valid_uid
+from storage.outbox import Outbox
+from storage.records import Aside, Instance
+
+log = structlog.get_logger(__name__)
+
+_PIXEL_DATA = 0x7FE00010
+_COUNTS = EligibilityRules()  # an image that no model could read does not count towards the four views
+_ATTEMPTS = 3  # of the index transaction, when another receiver indexed the same study or instance meanwhile
+
+
+class Outcome(StrEnum):
+    """What became of an instance that was accepted."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    OWN_RESULT = "own result"
+    KEPT_ASIDE = "kept aside"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incoming:
+    """One instance as it came: the encoded data set (no file meta), its syntax, and what the command said it is.
+
+    more_to_come: the sender may still send instances of the same study (its association is open).
+    """
+
+    encoded: memoryview
+    transfer_syntax_uid: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    calling_ae_title: str
+    more_to_come: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to the sender: success, and which study it was for."""
+
+    outcome: Outcome
+    study_instance_uid: str
+
+
+class Intake:
+    """Accepts instances into the store and the index. `passed(point)` is called between its durable steps."""
+
+    def __init__(
+        self,
+        config: Config,
+        index: Index,
+        outbox: Outbox,
+        store: ObjectStore,
+        *,
+        passed: Callable[[str], None] = lambda _point: None,
+    ) -> None:
+        self._config = config
+        self._index = index
+        self._outbox = outbox
+        self._store = store
+        self._passed = passed
+
+    def accept(self, incoming: Incoming) -> Accepted:
+        """Store and index one instance; durable on return.
+
+        Raises a NodeError whose `dimse_status` is the answer: OutOfResources (disk or database), NotUnderstood and
+        MismatchedInstance (the bytes are kept aside), UnsupportedSOPClass (no routing rule takes it).
+        """
+        try:
+            self._check_room(len(incoming.encoded))
+            header = self._checked_header(incoming)
+            return self._accept(incoming, header)
+        except OSError as error:
+            raise OutOfResources(f"the object folder refused the file: {error.strerror or error}") from error
+        except DatabaseUnavailable as error:
+            raise OutOfResources(f"the database refused the row: {error}") from error
+
+    def released(self, study_instance_uids: set[str]) -> None:
+        """The sender has nothing more for these studies."""
+        if study_instance_uids:
+            due_at = completeness.hastened(datetime.now(UTC), self._config.completeness)
+            self._index.hasten(study_instance_uids, due_at)
+
+    def _check_room(self, size_bytes: int) -> None:
+        if size_bytes > self._config.network.max_object_bytes:
+            raise NotUnderstood(f"{size_bytes} bytes are more than network.max_object_bytes allows")
+        free, needed = self._store.free_bytes(), self._config.storage.minimum_free_bytes + size_bytes
+        if free < needed:
+            raise OutOfResources(
+                f"{free} bytes are free and storage.minimum_free_bytes asks for {needed}: make room on the disk"
+            )
+
+    def _checked_header(self, incoming: Incoming) -> Dataset:
+        try:
+            header = read_header(incoming.encoded, incoming.transfer_syntax_uid)
+            _check_uids(header, incoming)
+        except NodeError as error:
+            self._keep_aside(incoming, "", str(error))
+            raise
+        return header
+
+    def _accept(self, incoming: Incoming, header: Dataset) -> Accepted:
+        study = str(header.StudyInstanceUID)
+        if self._outbox.is_own_result(incoming.sop_instance_uid):
+            log.info("own result came back", sop=incoming.sop_instance_uid, study=study)
+            return Accepted(Outcome.OWN_RESULT, study)
+        rule = routing.decide(self._config.routing, routing.facts(header, incoming.calling_ae_title))
+        if rule is None or rule.action == "refuse":
+            why = f"routing rule '{rule.name}' refuses it" if rule else "no routing rule takes it"
+            raise UnsupportedSOPClass(f"SOP class {incoming.sop_class_uid}: {why}")
+        written = self._store.put(
+            [file_prefix(incoming), incoming.encoded],
+            study_instance_uid=study,
+            name=incoming.sop_instance_uid,
+            suffix=".dcm",
+        )
+        self._passed("intake: file written")
+        outcome = self._add(_instance(incoming, header, rule, written), incoming)
+        self._passed("intake: row committed")
+        return Accepted(outcome, study)
+
+    def _add(self, instance: Instance, incoming: Incoming) -> Outcome:
+        def due_at(views: frozenset[str]) -> datetime:
+            return completeness.due_at(
+                views, instance.received_at, self._config.completeness, still_open=incoming.more_to_come
+            )
+
+        for _ in range(_ATTEMPTS):
+            if self._index.add_instance(instance, due_at):
+                return Outcome.STORED
+            held = self._index.instance(instance.sop_instance_uid)
+            if held is not None:
+                return self._duplicate(held, instance)
+        raise OutOfResources("the index is busy with the same study; send it again")
+
+    def _duplicate(self, held: Instance, again: Instance) -> Outcome:
+        if held.sha256 == again.sha256:
+            return Outcome.DUPLICATE
+        self._note_aside(
+            again.study_instance_uid,
+            again.sop_instance_uid,
+            Written(again.path, again.sha256, again.size_bytes),
+            again.calling_ae_title,
+            "same SOP Instance UID as an instance already held, other content",
+        )
+        return Outcome.KEPT_ASIDE
+
+    def _keep_aside(self, incoming: Incoming, study_instance_uid: str, reason: str) -> None:
+        digest = hashlib.sha256(incoming.encoded).hexdigest()
+        name = incoming.sop_instance_uid if is_valid_uid(incoming.sop_instance_uid) else f"2.25.{int(digest[:31], 16)}"
+        written = self._store.put(
+            [file_prefix(incoming), incoming.encoded], study_instance_uid="2.25.0", name=name, suffix=".aside"
+        )
+        self._note_aside(study_instance_uid, name, written, incoming.calling_ae_title, reason)
+
+    def _note_aside(self, study: str, sop_instance_uid: str, written: Written, calling: str, reason: str) -> None:
+        self._index.add_aside(
+            Aside(
+                sop_instance_uid=sop_instance_uid,
+                study_instance_uid=study,
+                path=written.path,
+                sha256=written.sha256,
+                received_at=datetime.now(UTC),
+                calling_ae_title=calling,
+                reason=reason,
+            )
+        )
+        log.warning("kept aside", sop=sop_instance_uid, study=study, reason=reason)
+
+
+def read_header(encoded: memoryview, transfer_syntax_uid: str) -> Dataset:
+    """The data set up to its pixel data. Raises NotUnderstood."""
+    syntax = UID(transfer_syntax_uid)
+    try:
+        content = zlib.decompress(encoded, -zlib.MAX_WBITS) if syntax == DeflatedExplicitVRLittleEndian else encoded
+        header = read_dataset(
+            io.BytesIO(content), syntax.is_implicit_VR, syntax.is_little_endian, stop_when=_at_pixel_data
+        )
+        header.file_meta = FileMetaDataset()
+        header.file_meta.TransferSyntaxUID = syntax
+    except Exception as error:
+        raise NotUnderstood(f"the data set cannot be parsed as {syntax.name}: {type(error).__name__}") from error
+    return header
+
+
+def _at_pixel_data(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+    return int(tag) >= _PIXEL_DATA
+
+
+def _check_uids(header: Dataset, incoming: Incoming) -> None:
+    for keyword in ("SOPInstanceUID", "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID"):
+        uid = str(header.get(keyword) or "")
+        if not is_valid_uid(uid):
+            problem = f"'{uid[:70]}' is not a UID (PS3.5 9.1)" if uid else "it is missing"
+            raise NotUnderstood(f"{keyword}: {problem}")
+    if (header.SOPInstanceUID, header.SOPClassUID) != (incoming.sop_instance_uid, incoming.sop_class_uid):
+        raise MismatchedInstance("SOPInstanceUID or SOPClassUID of the data set is not what the C-STORE request named")
+
+
+def _instance(incoming: Incoming, header: Dataset, rule: Rule, written: Written) -> Instance:
+    view = View.from_dataset(header)
+    to_read = rule.action == "read"
+    counts = to_read and judge_view(view, _COUNTS) is None
+    return Instance(
+        sop_instance_uid=incoming.sop_instance_uid,
+        sop_class_uid=incoming.sop_class_uid,
+        study_instance_uid=view.study_instance_uid,
+        series_instance_uid=view.series_instance_uid,
+        transfer_syntax_uid=incoming.transfer_syntax_uid,
+        path=written.path,
+        sha256=written.sha256,
+        size_bytes=written.size_bytes,
+        received_at=datetime.now(UTC),
+        calling_ae_title=incoming.calling_ae_title,
+        to_read=to_read,
+        rule=rule.name,
+        standard_view=str(view.standard_view) if counts else "",
+        patient_id=view.patient_id,
+        issuer_of_patient_id=view.issuer_of_patient_id,
+        accession_number=str(header.get("AccessionNumber") or ""),
+        study_date=view.study_date,
+    )
+
+
+def file_prefix(incoming: Incoming) -> bytes:
+    """Preamble and File Meta Information (PS3.10 7.1); the same for the same instance, whoever sent it."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = UID(incoming.sop_class_uid)
+    meta.MediaStorageSOPInstanceUID = UID(incoming.sop_instance_uid)
+    meta.TransferSyntaxUID = UID(incoming.transfer_syntax_uid)
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
+    buffer = DicomBytesIO()
+    write_file_meta_info(buffer, meta, enforce_standard=True)
+    return b"\0" * 128 + b"DICM" + bytes(buffer.getvalue())

@@ -1,0 +1,62 @@
+"""Jobs, and the port to whatever keeps them: an engine is one file that offers `JobQueue`.
+
+A job is run at least once, also after a `kill -9`. That it counts once is the business of the stages: they move
+states by conditional updates, in the transaction that enqueues the next job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+
+class Stage(StrEnum):
+    """What a job does. Each has a queue of its own; deliveries have one per destination."""
+
+    READ = "read"
+    REPORT = "report"
+    DELIVER = "deliver"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One piece of work: ids only, nothing of the patient. `attempt` makes the id of a retry another one."""
+
+    stage: Stage
+    study_instance_uid: str
+    revision: int
+    attempt: int
+    destination: str = ""
+
+    @property
+    def prefix(self) -> str:
+        """What the ids of all attempts at this work begin with."""
+        return ":".join((self.stage, self.study_instance_uid, str(self.revision), self.destination, ""))
+
+    @property
+    def job_id(self) -> str:
+        """The same job always has the same id: enqueued twice, it exists once."""
+        return f"{self.prefix}{self.attempt}"
+
+    @property
+    def queue(self) -> str:
+        """The queue it waits in."""
+        return f"{self.stage}-{self.destination}" if self.destination else str(self.stage)
+
+
+class JobQueue(Protocol):
+    """Keeps jobs and runs them."""
+
+    def enqueue(self, session: Any, job: Job, delay_s: float = 0.0) -> None:
+        """Add a job in `session`'s transaction, to be run `delay_s` seconds from now or later."""
+
+    def is_waiting(self, job: Job) -> bool:
+        """Whether any attempt at this work waits or runs."""
+
+    def start(self, run: Callable[[Job], None]) -> None:
+        """Take up what an earlier process left, and run jobs from now on, with `run`."""
+
+    def stop(self, patience_s: float) -> None:
+        """Take no new jobs, and give running ones `patience_s` seconds; what is cut short is run again later."""

@@ -1,0 +1,347 @@
+"""The three stages. Each is run at least once per job and counts once: its result is written together with the
+conditional move of the study's state and the next job, in one transaction of the index.
+
+A stage that fails is tried again with backoff; an exam that cannot be read in the end is answered as NOT_READ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from ai.exam import Exam
+from ai.findings import Category, Reading, ReadOutcome
+from ai.reasons import Reason, ReasonCode
+from node import delivery, routing
+from node.config import Config
+from node.destinations import Outgoing
+from node.exams import StoredExam, stored_exam
+from node.pipeline.jobs import Job, JobQueue, Stage
+from node.reader import Reader
+from node.reporting import NoSource, Reporting
+from storage.database import Database
+from storage.index import Index
+from storage.objects import AlteredObject, ObjectStore
+from storage.outbox import Outbox
+from storage.records import DeliveryState, Event, StoredReading, StudyState
+
+log = structlog.get_logger(__name__)
+
+_FIRST_RETRY_S = 2.0
+_LONGEST_RETRY_S = 300.0
+_REPORT_ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rooms:
+    """What the stages work with. `passed(point)` is called between durable steps."""
+
+    config: Config
+    database: Database
+    store: ObjectStore
+    reader: Reader
+    jobs: JobQueue
+    passed: Callable[[str], None] = lambda _point: None
+
+
+class Stages:
+    """Runs jobs. Stateless: everything is in the tables."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+        self._index = Index(rooms.database)
+        self._outbox = Outbox(rooms.database)
+        self._reporting = Reporting(rooms.config, rooms.store)
+
+    def run(self, job: Job) -> None:
+        """Run one job; what goes wrong in it is logged, told in the exam's history, and tried again."""
+        stage = {Stage.READ: self._read, Stage.REPORT: self._report, Stage.DELIVER: self._deliver}[job.stage]
+        with structlog.contextvars.bound_contextvars(job=job.job_id):
+            try:
+                stage(job)
+            except Exception as error:
+                log.exception("stage failed", stage=job.stage)
+                self._again(job, f"{type(error).__name__}: {error}")
+
+    # ------------------------------------------------------------------ complete
+
+    def complete(self, study_instance_uid: str, *, anyway: bool = False) -> int | None:
+        """Declare a study whole and enqueue its reading. None when it is not due (any more)."""
+        with self._rooms.database.transaction() as session:
+            index = Index(self._rooms.database.joining(session))
+            revision = index.close_study(study_instance_uid, datetime.now(UTC), anyway=anyway)
+            if revision is None:
+                return None
+            self._tell(index, study_instance_uid, revision, "complete", f"whole; revision {revision} will be read")
+            self._enqueue(session, Stage.READ, study_instance_uid, revision)
+        self._rooms.passed("complete: committed")
+        return revision
+
+    # ------------------------------------------------------------------ read
+
+    def _read(self, job: Job) -> None:
+        study = self._index.study(job.study_instance_uid)
+        if study is None or study.revision != job.revision or study.state is not StudyState.READING:
+            return
+        attempts = self._index.count_attempt(job.study_instance_uid, job.revision)
+        stored = stored_exam(study, self._index.instances(job.study_instance_uid), self._rooms.store)
+        if attempts > self._rooms.config.reading.max_attempts:
+            outcome = self._not_read(stored.exam, job.revision, attempts - 1)
+        else:
+            outcome = self._rooms.reader.read(stored.exam, stored.files, job.revision)
+        self._rooms.passed("read: done")
+        self._save(job, _telling(outcome.reading, stored), outcome)
+        self._rooms.passed("read: committed")
+
+    def _not_read(self, exam: Exam, revision: int, attempts: int) -> ReadOutcome:
+        reason = Reason(ReasonCode.READER_FAILED, detail=f"{attempts} attempts")
+        reading = Reading(
+            study_instance_uid=exam.study_instance_uid,
+            revision=revision,
+            algorithm=self._rooms.reader.algorithm,
+            category=Category.NOT_READ,
+            started_at=datetime.now(UTC),
+            reasons=(reason,),
+        )
+        return ReadOutcome(reading, {})
+
+    def _save(self, job: Job, reading: Reading, outcome: ReadOutcome) -> None:
+        previews = {
+            uid: self._rooms.store.put(
+                [png], study_instance_uid=reading.study_instance_uid, name=uid, suffix=".png"
+            ).path
+            for uid, png in outcome.previews.items()
+        }
+        saved = StoredReading(
+            study_instance_uid=reading.study_instance_uid,
+            revision=reading.revision,
+            reading_json=reading.to_json(),
+            category=reading.category,
+            previews=previews,
+            saved_at=datetime.now(UTC),
+        )
+        held = any(reason.code is ReasonCode.PATIENT_CONFLICT for reason in reading.reasons)
+        with self._rooms.database.transaction() as session:
+            joined = self._rooms.database.joining(session)
+            index, outbox = Index(joined), Outbox(joined)
+            next_state = StudyState.HELD if held else StudyState.REPORTING
+            if not index.advance(job.study_instance_uid, job.revision, {StudyState.READING: next_state}):
+                return
+            outbox.save_reading(saved)
+            self._tell(index, job.study_instance_uid, job.revision, "read", _summary(reading))
+            if not held:
+                self._enqueue(session, Stage.REPORT, job.study_instance_uid, job.revision)
+
+    # ------------------------------------------------------------------ report
+
+    def _report(self, job: Job) -> None:
+        study = self._index.study(job.study_instance_uid)
+        stored = self._outbox.reading(job.study_instance_uid, job.revision)
+        if study is None or stored is None or (study.revision, study.state) != (job.revision, StudyState.REPORTING):
+            return
+        if self._index.count_attempt(job.study_instance_uid, job.revision) > _REPORT_ATTEMPTS:
+            self._hold(job, StudyState.REPORTING, f"no report after {_REPORT_ATTEMPTS} attempts")
+            return
+        instances = self._index.instances(job.study_instance_uid)
+        to_read = [instance for instance in instances if instance.to_read]
+        names = routing.destinations(self._rooms.config, dict.fromkeys(instance.rule for instance in to_read))
+        earlier = [result for result in self._outbox.results(job.study_instance_uid) if result.revision < job.revision]
+        try:
+            reported = self._reporting.report(stored, instances, earlier, names)
+        except NoSource as error:
+            self._hold(job, StudyState.REPORTING, str(error))
+            return
+        self._rooms.passed("report: files written")
+        with self._rooms.database.transaction() as session:
+            joined = self._rooms.database.joining(session)
+            index, outbox = Index(joined), Outbox(joined)
+            steps = {StudyState.REPORTING: StudyState.DELIVERING}
+            if not index.advance(job.study_instance_uid, job.revision, steps):
+                return
+            outbox.add_results(reported.results, reported.deliveries)
+            for result in reported.results:
+                what = f"not made: {result.error}" if result.error else f"{result.sop_instance_uid}"
+                self._tell(index, job.study_instance_uid, job.revision, "report", f"{result.kind} {what}")
+            for name in dict.fromkeys(item.destination for item in reported.deliveries):
+                self._enqueue(session, Stage.DELIVER, job.study_instance_uid, job.revision, destination=name)
+            self._settle(joined, job)
+        self._rooms.passed("report: committed")
+
+    # ------------------------------------------------------------------ deliver
+
+    def _deliver(self, job: Job) -> None:
+        settings = self._rooms.config.destinations.get(job.destination)
+        if settings is None:
+            raise RuntimeError(f"destinations.{job.destination} is not in the config any more; put it back, or requeue")
+        pending = {
+            item.sop_instance_uid: item
+            for item in self._outbox.deliveries(
+                job.study_instance_uid,
+                revision=job.revision,
+                destination=job.destination,
+                states=[DeliveryState.PENDING],
+            )
+        }
+        for sent in delivery.send(self._rooms.config, job.destination, self._outgoing(job, list(pending))):
+            now = datetime.now(UTC)
+            after = delivery.judged(pending[sent.sop_instance_uid], sent, settings, attempt=job.attempt, now=now)
+            self._rooms.passed("deliver: sent")
+            self._outbox.save_delivery(after)
+            what = after.state.sentence if after.state is not DeliveryState.PENDING else "will be tried again"
+            said = f": {after.last_error}" if after.last_error else ""
+            text = f"{after.kind} → {after.destination}: {what}{said}"
+            self._tell(self._index, job.study_instance_uid, job.revision, "deliver", text)
+            self._rooms.passed("deliver: recorded")
+        self._after_delivery(job)
+        self._rooms.passed("deliver: committed")
+
+    def _outgoing(self, job: Job, sop_instance_uids: Sequence[str]) -> list[Outgoing]:
+        wanted = {
+            result.sop_instance_uid: result for result in self._outbox.results(job.study_instance_uid, job.revision)
+        }
+        found = []
+        for uid in sop_instance_uids:
+            result = wanted[uid]
+            try:
+                self._rooms.store.verify(result.path, result.sha256)
+            except AlteredObject as error:
+                raise RuntimeError(f"{error}; ask for a new reading with requeue --read") from error
+            found.append(
+                Outgoing(
+                    sop_instance_uid=uid,
+                    sop_class_uid=result.sop_class_uid,
+                    path=self._rooms.store.path(result.path),
+                )
+            )
+        return found
+
+    def _after_delivery(self, job: Job) -> None:
+        with self._rooms.database.transaction() as session:
+            joined = self._rooms.database.joining(session)
+            waiting = Outbox(joined).deliveries(
+                job.study_instance_uid,
+                revision=job.revision,
+                destination=job.destination,
+                states=[DeliveryState.PENDING],
+            )
+            if waiting:
+                due_at = min(item.due_at for item in waiting)
+                delay_s = max(0.0, (due_at - datetime.now(UTC)).total_seconds())
+                self._rooms.jobs.enqueue(session, replace(job, attempt=job.attempt + 1), delay_s)
+            self._settle(joined, job)
+
+    def _settle(self, joined: Database, job: Job) -> None:
+        """The study's state follows from its deliveries. Touches the study first, so that two settle in turn."""
+        index, outbox = Index(joined), Outbox(joined)
+        index.touch(job.study_instance_uid)
+        every = outbox.deliveries(job.study_instance_uid, revision=job.revision)
+        if any(item.state is DeliveryState.PENDING for item in every):
+            return
+        not_made = [result for result in outbox.results(job.study_instance_uid, job.revision) if result.error]
+        if any(item.state is DeliveryState.FAILED for item in every):
+            after, text = StudyState.UNDELIVERED, StudyState.UNDELIVERED.sentence
+        elif not_made or not every:
+            after, text = StudyState.HELD, f"{len(not_made)} result objects could not be made"
+        else:
+            after, text = StudyState.ANSWERED, StudyState.ANSWERED.sentence
+        if index.advance(job.study_instance_uid, job.revision, {StudyState.DELIVERING: after}):
+            self._tell(index, job.study_instance_uid, job.revision, "answer", text)
+
+    # ------------------------------------------------------------------ trying again
+
+    def requeue(self, study_instance_uid: str, *, read: bool = False) -> int:
+        """A person asks: read the exam again (a new revision), or send failed deliveries again.
+
+        Returns how many deliveries, or 1 for a reading.
+        """
+        if read:
+            return 1 if self.complete(study_instance_uid, anyway=True) else 0
+        study = self._index.study(study_instance_uid)
+        if study is None:
+            return 0
+        failed = self._outbox.deliveries(study_instance_uid, revision=study.revision, states=[DeliveryState.FAILED])
+        with self._rooms.database.transaction() as session:
+            joined = self._rooms.database.joining(session)
+            index, outbox = Index(joined), Outbox(joined)
+            index.advance(study_instance_uid, study.revision, {StudyState.UNDELIVERED: StudyState.DELIVERING})
+            for name in dict.fromkeys(item.destination for item in failed):
+                count = outbox.requeue(study_instance_uid, study.revision, name, datetime.now(UTC))
+                attempts = self._attempts(outbox, study_instance_uid, study.revision, name)
+                self._enqueue(
+                    session, Stage.DELIVER, study_instance_uid, study.revision, destination=name, attempt=attempts
+                )
+                self._tell(index, study_instance_uid, study.revision, "deliver", f"{count} requeued for {name}")
+        return len(failed)
+
+    @staticmethod
+    def _attempts(outbox: Outbox, study: str, revision: int, destination: str) -> int:
+        every = outbox.deliveries(study, revision=revision, destination=destination)
+        return max((item.attempts for item in every), default=0)
+
+    def reconcile(self) -> int:
+        """Enqueue what should be waiting and is not; returns how many jobs were missing."""
+        missing = 0
+        for study in self._index.studies([StudyState.READING, StudyState.REPORTING]):
+            stage = Stage.READ if study.state is StudyState.READING else Stage.REPORT
+            missing += self._ensure(self._job(stage, study.study_instance_uid, study.revision, attempt=study.attempts))
+        groups = {
+            (item.study_instance_uid, item.revision, item.destination)
+            for item in self._outbox.deliveries(states=[DeliveryState.PENDING])
+        }
+        for study_uid, revision, name in sorted(groups):
+            attempts = self._attempts(self._outbox, study_uid, revision, name)
+            missing += self._ensure(self._job(Stage.DELIVER, study_uid, revision, attempt=attempts, destination=name))
+        return missing
+
+    def _ensure(self, job: Job) -> bool:
+        if self._rooms.jobs.is_waiting(job):
+            return False
+        log.warning("job was missing", job=job.job_id)
+        if job.stage is not Stage.DELIVER:  # its id may be used up: count one more
+            job = replace(job, attempt=self._index.count_attempt(job.study_instance_uid, job.revision))
+        with self._rooms.database.transaction() as session:
+            self._rooms.jobs.enqueue(session, job)
+        return True
+
+    def _again(self, job: Job, why: str) -> None:
+        study = self._index.study(job.study_instance_uid)
+        if study is None or study.revision != job.revision:
+            return
+        attempt = job.attempt + 1 if job.stage is Stage.DELIVER else max(study.attempts, job.attempt + 1)
+        delay_s = min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2.0 ** min(attempt - 1, 20))
+        due = (datetime.now(UTC) + timedelta(seconds=delay_s)).isoformat(timespec="seconds")
+        with self._rooms.database.transaction() as session:
+            index = Index(self._rooms.database.joining(session))
+            self._tell(index, job.study_instance_uid, job.revision, job.stage, f"failed: {why}; again at {due}")
+            self._rooms.jobs.enqueue(session, replace(job, attempt=attempt), delay_s)
+
+    def _hold(self, job: Job, state: StudyState, why: str) -> None:
+        if self._index.advance(job.study_instance_uid, job.revision, {state: StudyState.HELD}):
+            self._tell(self._index, job.study_instance_uid, job.revision, job.stage, f"held for a person: {why}")
+
+    def _enqueue(self, session: Any, stage: Stage, study: str, revision: int, **more: Any) -> None:
+        self._rooms.jobs.enqueue(session, self._job(stage, study, revision, **more))
+
+    @staticmethod
+    def _job(stage: Stage, study: str, revision: int, *, attempt: int = 0, destination: str = "") -> Job:
+        return Job(stage=stage, study_instance_uid=study, revision=revision, attempt=attempt, destination=destination)
+
+    @staticmethod
+    def _tell(index: Index, study: str, revision: int, stage: str, text: str) -> None:
+        event = Event(study_instance_uid=study, revision=revision, at=datetime.now(UTC), stage=stage, text=text)
+        index.add_event(event)
+
+
+def _telling(reading: Reading, stored: StoredExam) -> Reading:
+    """The reading, telling also of images whose files were missing or altered."""
+    return replace(reading, left_out=(*reading.left_out, *stored.unreadable)) if stored.unreadable else reading
+
+
+def _summary(reading: Reading) -> str:
+    if reading.category is Category.NOT_READ:
+        return f"{reading.category}: " + "; ".join(reason.code for reason in reading.reasons)
+    return f"{reading.category}, band {reading.band}, {len(reading.findings)} findings"

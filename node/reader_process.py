@@ -1,0 +1,61 @@
+"""The reader's child process: `python -m node.reader_process FD`, started by `node.reader` alone.
+
+It is asked and answers over the socket FD (pickled; both ends are this software), and ends when the node closes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from multiprocessing.connection import Connection
+
+from ai.inference import Engine
+
+from ai.findings import ReadOutcome
+from node.reader import ReadRequest
+from node.settings import ReadingSettings
+
+
+def make_engine(settings: ReadingSettings) -> Engine:
+    """The engine these settings describe, self-checked. Raises what is wrong with the bundles."""
+    engine = Engine(
+        settings.bundles,
+        operating_points=settings.operating_points.model_dump(),
+        strategy=settings.strategy,
+        device=settings.device,
+        threads=settings.threads,
+    )
+    engine.self_check()
+    return engine
+
+
+def serve(pipe: Connection) -> None:
+    """Load, check, tell the algorithm, then one exam after the other."""
+    settings: ReadingSettings = pipe.recv()
+    try:
+        engine = make_engine(settings)
+    except Exception as error:  # noqa: BLE001  told to the node, which refuses to start
+        pipe.send(f"{type(error).__name__}: {error}")
+        return
+    pipe.send(engine.algorithm)
+    while True:
+        request: ReadRequest = pipe.recv()
+        try:
+            answer: ReadOutcome | str = engine.read(request.exam, request.files, revision=request.revision)
+        except Exception as error:  # noqa: BLE001  the node counts it as a failed attempt at this exam
+            answer = f"{type(error).__name__}: {error}"
+        pipe.send(answer)
+
+
+def main() -> None:
+    """Serve on the descriptor named on the command line."""
+    # The node decides when to end, also at Ctrl-C or a TERM sent to the whole group.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError), Connection(int(sys.argv[1])) as pipe:
+        serve(pipe)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""A saved reading → result objects, stored like everything else, and one delivery per object and destination."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset
+
+from ai.findings import Reading
+from node import results
+from node.config import Config
+from node.exams import header
+from node.identity import device
+from node.results import Predecessor, Report
+from node.results._uids import derived_uid
+from node.settings import ResultChoice
+from storage.objects import AlteredObject, ObjectStore
+from storage.records import Delivery, DeliveryState, Instance, ResultObject, StoredReading
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """The objects of one reading and where they go. An object that could not be made has `error` and no delivery."""
+
+    results: tuple[ResultObject, ...]
+    deliveries: tuple[Delivery, ...]
+
+
+class NoSource(RuntimeError):
+    """Not one of the exam's files can be read any more, so there is no identity to copy."""
+
+
+class Reporting:
+    """Makes the result objects that the destinations ask for."""
+
+    def __init__(self, config: Config, store: ObjectStore) -> None:
+        self._config = config
+        self._store = store
+
+    def report(
+        self,
+        stored: StoredReading,
+        instances: Sequence[Instance],
+        earlier: Sequence[ResultObject],
+        destinations: Sequence[str],
+    ) -> Reported:
+        """Make and store every object that `destinations` ask for; each kind with the same options once.
+
+        earlier: result objects of the study's earlier revisions. Raises NoSource.
+        """
+        reading = Reading.from_json(stored.reading_json)
+        report = Report(
+            reading=reading,
+            sources=self._sources(reading, instances),
+            device=device(self._config),
+            created_at=stored.saved_at,
+            previews=self._previews(stored.previews),
+        )
+        wanted = self._wanted(destinations)
+        made = {key: self._make(report, *key, stored.saved_at, earlier) for key in dict.fromkeys(wanted.values())}
+        deliveries = [
+            _delivery(made[key], destination, stored.saved_at)
+            for (destination, _), key in wanted.items()
+            if not made[key].error
+        ]
+        return Reported(tuple(made.values()), tuple(deliveries))
+
+    def _wanted(self, destinations: Sequence[str]) -> dict[tuple[str, int], tuple[str, str]]:
+        """(destination, position) → (kind, its options as canonical JSON)."""
+        return {
+            (name, position): (
+                choice.kind,
+                _canonical(results.load(choice.kind).OPTIONS(**choice.options).model_dump()),
+            )
+            for name in destinations
+            for position, choice in enumerate(self._config.destinations[name].results)
+        }
+
+    def _sources(self, reading: Reading, instances: Sequence[Instance]) -> tuple[Dataset, ...]:
+        order = {uid: position for position, uid in enumerate(item.sop_instance_uid for item in reading.inputs)}
+        chosen = sorted(
+            (instance for instance in instances if instance.to_read),
+            key=lambda instance: order.get(instance.sop_instance_uid, len(order)),
+        )
+        found = []
+        for instance in chosen:
+            try:
+                self._store.verify(instance.path, instance.sha256)
+            except AlteredObject as error:
+                log.error("source not usable", sop=instance.sop_instance_uid, problem=str(error))
+            else:
+                found.append(header(self._store.path(instance.path)))
+        if not found:
+            raise NoSource("none of the exam's image files is as it was received")
+        return tuple(found)
+
+    def _previews(self, files: Mapping[str, str]) -> dict[str, bytes]:
+        return {uid: self._store.path(path).read_bytes() for uid, path in files.items()}
+
+    def _make(
+        self, report: Report, kind: str, options: str, created_at: datetime, earlier: Sequence[ResultObject]
+    ) -> ResultObject:
+        reading = report.reading
+        before = [result for result in earlier if (result.kind, result.options, result.error) == (kind, options, "")]
+        if before:
+            report = _following(report, before[-1])
+        module = results.load(kind)
+        try:
+            dataset = module.build(report, module.OPTIONS(**json.loads(options)))
+            content = _encoded(dataset)
+        except Exception as error:
+            log.exception("result object not made", study=reading.study_instance_uid, kind=kind)
+            return ResultObject(
+                sop_instance_uid=derived_uid(
+                    "not made", reading.study_instance_uid, str(reading.revision), kind, options
+                ),
+                sop_class_uid="",
+                study_instance_uid=reading.study_instance_uid,
+                series_instance_uid="",
+                revision=reading.revision,
+                kind=kind,
+                options=options,
+                path="",
+                sha256="",
+                size_bytes=0,
+                created_at=created_at,
+                error=f"{type(error).__name__}: {error}"[:500],
+            )
+        written = self._store.put(
+            [content], study_instance_uid=reading.study_instance_uid, name=dataset.SOPInstanceUID, suffix=".result.dcm"
+        )
+        return ResultObject(
+            sop_instance_uid=str(dataset.SOPInstanceUID),
+            sop_class_uid=str(dataset.SOPClassUID),
+            study_instance_uid=reading.study_instance_uid,
+            series_instance_uid=str(dataset.SeriesInstanceUID),
+            revision=reading.revision,
+            kind=kind,
+            options=options,
+            path=written.path,
+            sha256=written.sha256,
+            size_bytes=written.size_bytes,
+            created_at=created_at,
+        )
+
+
+def _following(report: Report, before: ResultObject) -> Report:
+    return Report(
+        reading=report.reading,
+        sources=report.sources,
+        device=report.device,
+        created_at=report.created_at,
+        previews=report.previews,
+        prior=report.prior,
+        predecessor=Predecessor(
+            study_instance_uid=before.study_instance_uid,
+            series_instance_uid=before.series_instance_uid,
+            sop_class_uid=before.sop_class_uid,
+            sop_instance_uid=before.sop_instance_uid,
+        ),
+    )
+
+
+def _encoded(dataset: Dataset) -> bytes:
+    buffer = io.BytesIO()
+    dcmwrite(buffer, dataset, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def _canonical(choice: ResultChoice) -> str:
+    options = results.load(choice.kind).OPTIONS(**choice.options)
+    return json.dumps(options.model_dump(mode="json"), sort_keys=True)
+
+
+def _delivery(result: ResultObject, destination: str, due_at: datetime) -> Delivery:
+    return Delivery(
+        sop_instance_uid=result.sop_instance_uid,
+        study_instance_uid=result.study_instance_uid,
+        revision=result.revision,
+        kind=result.kind,
+        destination=destination,
+        state=DeliveryState.PENDING,
+        attempts=0,
+        due_at=due_at,
+    )

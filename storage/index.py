@@ -1,0 +1,266 @@
+"""The index: received instances, studies and their states, the history of each exam.
+
+State changes are conditional updates: what they return says whether they happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import case, func, insert, select, true, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from storage import records, schema
+from storage.database import Database
+from storage.records import StudyState
+
+
+class Index:
+    """The truth about what the node holds and where each exam stands."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # ---------------------------------------------------------------- intake
+
+    def add_instance(self, instance: records.Instance, due_at: Callable[[frozenset[str]], datetime | None]) -> bool:
+        """Index a new instance and reopen its study, in one transaction. False when the UID is already indexed.
+
+        due_at: given the standard views now present, when the study counts as whole (None: it is not to be read).
+        """
+        try:
+            with self._database.transaction() as session:
+                session.execute(insert(schema.InstanceRow).values(**asdict(instance)))
+                present = select(schema.InstanceRow.standard_view).where(
+                    schema.InstanceRow.study_instance_uid == instance.study_instance_uid,
+                    schema.InstanceRow.standard_view != "",
+                )
+                views = frozenset(session.scalars(present))
+                self._reopen(session, instance, due_at(views) if instance.to_read else None)
+                self._event(session, _received(instance))
+        except IntegrityError:
+            return False
+        return True
+
+    @staticmethod
+    def _reopen(session: Session, instance: records.Instance, due_at: datetime | None) -> None:
+        row = session.get(schema.StudyRow, instance.study_instance_uid)
+        if row is None:
+            row = schema.StudyRow(
+                study_instance_uid=instance.study_instance_uid,
+                state=StudyState.STORED.value,
+                revision=0,
+                attempts=0,
+                first_received_at=instance.received_at,
+                patient_id=instance.patient_id,
+                issuer_of_patient_id=instance.issuer_of_patient_id,
+                accession_number=instance.accession_number,
+                study_date=instance.study_date,
+            )
+            session.add(row)
+        row.last_received_at = row.changed_at = instance.received_at
+        if due_at is not None:
+            row.state, row.due_at = StudyState.RECEIVING.value, due_at
+
+    def hasten(self, study_instance_uids: Iterable[str], due_at: datetime) -> None:
+        """No more images are on their way: studies that have all views are whole at `due_at`, if that is sooner."""
+        with self._database.transaction() as session:
+            session.execute(
+                update(schema.StudyRow)
+                .where(
+                    schema.StudyRow.study_instance_uid.in_(list(study_instance_uids)),
+                    schema.StudyRow.state == StudyState.RECEIVING.value,
+                    schema.StudyRow.due_at > due_at,
+                )
+                .values(due_at=due_at)
+            )
+
+    def instance(self, sop_instance_uid: str) -> records.Instance | None:
+        """The instance with this UID."""
+        with self._database.transaction() as session:
+            row = session.get(schema.InstanceRow, sop_instance_uid)
+            return _instance(row) if row is not None else None
+
+    def instances(self, study_instance_uid: str) -> list[records.Instance]:
+        """A study's instances in the order they came."""
+        query = (
+            select(schema.InstanceRow)
+            .where(schema.InstanceRow.study_instance_uid == study_instance_uid)
+            .order_by(schema.InstanceRow.received_at, schema.InstanceRow.sop_instance_uid)
+        )
+        with self._database.transaction() as session:
+            return [_instance(row) for row in session.scalars(query)]
+
+    def add_aside(self, aside: records.Aside) -> bool:
+        """Note bytes kept aside, once per content. False when this content is already noted."""
+        try:
+            with self._database.transaction() as session:
+                session.execute(insert(schema.AsideRow).values(**asdict(aside)))
+                if aside.study_instance_uid:
+                    event = records.Event(
+                        study_instance_uid=aside.study_instance_uid,
+                        revision=0,
+                        at=aside.received_at,
+                        stage="receive",
+                        text=f"kept aside {aside.sop_instance_uid}: {aside.reason}",
+                    )
+                    self._event(session, event)
+        except IntegrityError:
+            return False
+        return True
+
+    def asides(self) -> list[records.Aside]:
+        """Everything kept aside, oldest first."""
+        with self._database.transaction() as session:
+            rows = session.scalars(select(schema.AsideRow).order_by(schema.AsideRow.id))
+            return [records.Aside(**plain(row, records.Aside)) for row in rows]
+
+    # ---------------------------------------------------------------- studies
+
+    def due_studies(self, now: datetime) -> list[str]:
+        """Studies that count as whole at `now`."""
+        query = select(schema.StudyRow.study_instance_uid).where(
+            schema.StudyRow.state == StudyState.RECEIVING.value, schema.StudyRow.due_at <= now
+        )
+        with self._database.transaction() as session:
+            return list(session.scalars(query))
+
+    def close_study(self, study_instance_uid: str, now: datetime, *, anyway: bool = False) -> int | None:
+        """Declare a study whole: READING with the next revision, which is returned; None when it was not due.
+
+        anyway: from whatever state it is in (a person asked for it to be read again).
+        """
+        due = (schema.StudyRow.state == StudyState.RECEIVING.value) & (schema.StudyRow.due_at <= now)
+        with self._database.transaction() as session:
+            return session.scalar(
+                update(schema.StudyRow)
+                .where(schema.StudyRow.study_instance_uid == study_instance_uid, due if not anyway else true())
+                .values(
+                    state=StudyState.READING.value,
+                    revision=schema.StudyRow.revision + 1,
+                    attempts=0,
+                    due_at=None,
+                    changed_at=now,
+                )
+                .returning(schema.StudyRow.revision)
+            )
+
+    def study(self, study_instance_uid: str) -> records.Study | None:
+        """The study with this UID."""
+        with self._database.transaction() as session:
+            row = session.get(schema.StudyRow, study_instance_uid)
+            return _study(row) if row is not None else None
+
+    def studies(self, states: Iterable[StudyState] = StudyState) -> list[records.Study]:
+        """Studies in any of `states`, last received first."""
+        query = (
+            select(schema.StudyRow)
+            .where(schema.StudyRow.state.in_([state.value for state in states]))
+            .order_by(schema.StudyRow.last_received_at.desc())
+        )
+        with self._database.transaction() as session:
+            return [_study(row) for row in session.scalars(query)]
+
+    def state_counts(self) -> dict[StudyState, tuple[int, datetime]]:
+        """For each state that is inhabited: how many studies, and since when the oldest is in it."""
+        query = select(
+            schema.StudyRow.state, func.count(), func.min(schema.StudyRow.changed_at, type_=schema.UTCDateTime())
+        ).group_by(schema.StudyRow.state)
+        with self._database.transaction() as session:
+            return {StudyState(state): (count, since) for state, count, since in session.execute(query)}
+
+    def advance(self, study_instance_uid: str, revision: int, steps: Mapping[StudyState, StudyState]) -> bool:
+        """Move a study from a state in `steps` to the next. False when it is in none of them, or of another revision.
+
+        A study that reopened (RECEIVING) is not moved: its next revision will answer for it.
+        """
+        with self._database.transaction() as session:
+            moved = session.scalar(
+                update(schema.StudyRow)
+                .where(
+                    schema.StudyRow.study_instance_uid == study_instance_uid,
+                    schema.StudyRow.revision == revision,
+                    schema.StudyRow.state.in_([state.value for state in steps]),
+                )
+                .values(
+                    state=case({old.value: new.value for old, new in steps.items()}, value=schema.StudyRow.state),
+                    attempts=0,
+                    changed_at=datetime.now(UTC),
+                )
+                .returning(schema.StudyRow.study_instance_uid)
+            )
+            return moved is not None
+
+    def touch(self, study_instance_uid: str) -> None:
+        """Lock the study's row until the transaction ends."""
+        with self._database.transaction() as session:
+            row = schema.StudyRow
+            session.execute(
+                update(row).where(row.study_instance_uid == study_instance_uid).values(revision=row.revision)
+            )
+
+    def count_attempt(self, study_instance_uid: str, revision: int) -> int:
+        """Count one more start of the current stage, and return the count; 0 when the revision is another by now."""
+        with self._database.transaction() as session:
+            return (
+                session.scalar(
+                    update(schema.StudyRow)
+                    .where(
+                        schema.StudyRow.study_instance_uid == study_instance_uid,
+                        schema.StudyRow.revision == revision,
+                    )
+                    .values(attempts=schema.StudyRow.attempts + 1)
+                    .returning(schema.StudyRow.attempts)
+                )
+                or 0
+            )
+
+    # ---------------------------------------------------------------- history
+
+    def add_event(self, event: records.Event) -> None:
+        """Add a line to a study's history."""
+        with self._database.transaction() as session:
+            self._event(session, event)
+
+    @staticmethod
+    def _event(session: Session, event: records.Event) -> None:
+        session.execute(insert(schema.EventRow).values(**asdict(event)))
+
+    def events(self, study_instance_uid: str) -> list[records.Event]:
+        """A study's history, oldest first."""
+        query = (
+            select(schema.EventRow)
+            .where(schema.EventRow.study_instance_uid == study_instance_uid)
+            .order_by(schema.EventRow.at, schema.EventRow.id)
+        )
+        with self._database.transaction() as session:
+            return [records.Event(**plain(row, records.Event)) for row in session.scalars(query)]
+
+
+def _received(instance: records.Instance) -> records.Event:
+    what = f"{instance.standard_view or 'instance'} {instance.sop_instance_uid}"
+    return records.Event(
+        study_instance_uid=instance.study_instance_uid,
+        revision=0,
+        at=instance.received_at,
+        stage="receive",
+        text=f"received {what} ({instance.size_bytes} bytes) from {instance.calling_ae_title}",
+    )
+
+
+def plain(row: object, record: type) -> dict[str, Any]:
+    """A row's values for the fields of `record`."""
+    return {field.name: getattr(row, field.name) for field in fields(record)}
+
+
+def _instance(row: schema.InstanceRow) -> records.Instance:
+    return records.Instance(**plain(row, records.Instance))
+
+
+def _study(row: schema.StudyRow) -> records.Study:
+    values = plain(row, records.Study)
+    return records.Study(**{**values, "state": StudyState(row.state)})

@@ -1,0 +1,126 @@
+"""Write-once object files: temp, fsync, rename, fsync of the folder. A file that can be seen is whole.
+
+The name holds the content's sha256, so two contents never share a name; which one counts is the index's word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+# PS3.5 9.1: components of digits without leading zeros, separated by dots, at most 64 characters.
+_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
+
+
+def is_valid_uid(uid: str) -> bool:
+    """Whether `uid` follows PS3.5 9.1. Only such a UID may name a path."""
+    return len(uid) <= 64 and _UID.fullmatch(uid) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A file that is on disk: path relative to the store's folder, sha256 in hex, bytes."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+class AlteredObject(OSError):
+    """A stored file is missing or its bytes are not those that were written."""
+
+
+class ObjectStore:
+    """Object files below one folder, on one file system."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._incoming = folder / ".incoming"
+        self._incoming.mkdir(parents=True, exist_ok=True)
+
+    def put(self, chunks: Iterable[bytes | memoryview], *, study_instance_uid: str, name: str, suffix: str) -> Written:
+        """Write `chunks` as `<study>/<name>-<sha256 start><suffix>`, durable on return.
+
+        Raises ValueError for a UID or name that may not name a path; OSError when the disk refuses (nothing is left).
+        """
+        for part in (study_instance_uid, name):
+            if not is_valid_uid(part):
+                raise ValueError(f"'{part[:80]}' is not a UID (PS3.5 9.1) and may not name a file")
+        handle, temporary = tempfile.mkstemp(dir=self._incoming)
+        digest, size = hashlib.sha256(), 0
+        try:
+            with os.fdopen(handle, "wb") as file:
+                for chunk in chunks:
+                    file.write(chunk)
+                    digest.update(chunk)
+                    size += len(chunk)
+                file.flush()
+                os.fsync(file.fileno())
+            relative = self._relative(study_instance_uid, f"{name}-{digest.hexdigest()[:16]}{suffix}")
+            self._publish(Path(temporary), self._folder / relative)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+        return Written(relative, digest.hexdigest(), size)
+
+    def path(self, relative: str) -> Path:
+        """The full path of a stored file."""
+        return self._folder / relative
+
+    def read(self, relative: str, sha256: str) -> bytes:
+        """A stored file's bytes. Raises AlteredObject when they are missing or not what was written."""
+        try:
+            content = self.path(relative).read_bytes()
+        except FileNotFoundError as error:
+            raise AlteredObject(f"{relative} is missing") from error
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise AlteredObject(f"{relative} was altered: its sha256 is not the one recorded when it was written")
+        return content
+
+    def verify(self, relative: str, sha256: str) -> None:
+        """Raises AlteredObject when the file is missing or altered."""
+        try:
+            with self.path(relative).open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except FileNotFoundError as error:
+            raise AlteredObject(f"{relative} is missing") from error
+        if found != sha256:
+            raise AlteredObject(f"{relative} was altered: its sha256 is not the one recorded when it was written")
+
+    def free_bytes(self) -> int:
+        """Free space of the store's file system."""
+        return shutil.disk_usage(self._folder).free
+
+    def clear_incoming(self) -> int:
+        """Remove what an earlier process left half-written; its senders were never told success. Returns how many."""
+        left = list(self._incoming.iterdir())
+        for path in left:
+            path.unlink(missing_ok=True)
+        return len(left)
+
+    @staticmethod
+    def _relative(study_instance_uid: str, filename: str) -> str:
+        fan_out = hashlib.sha256(study_instance_uid.encode()).hexdigest()[:2]
+        return f"{fan_out}/{study_instance_uid}/{filename}"
+
+    def _publish(self, temporary: Path, final: Path) -> None:
+        new_folders = [folder for folder in (final.parent.parent, final.parent) if not folder.exists()]
+        final.parent.mkdir(parents=True, exist_ok=True)
+        temporary.replace(final)
+        _fsync_folder(final.parent)
+        for folder in new_folders:
+            _fsync_folder(folder.parent)
+
+
+def _fsync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

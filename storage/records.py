@@ -1,0 +1,158 @@
+"""What is kept, as frozen records; every state is an Enum member with a sentence. Times are timezone-aware UTC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+
+
+class _Told(StrEnum):
+    """An enum whose members carry a sentence for people."""
+
+    sentence: str
+
+    def __new__(cls, value: str, sentence: str = "") -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.sentence = sentence
+        return member
+
+
+class StudyState(_Told):
+    """Where an exam stands. Only ANSWERED and STORED need nobody."""
+
+    STORED = "STORED", "kept, not to be read"
+    RECEIVING = "RECEIVING", "images are still expected"
+    READING = "READING", "complete; waits for or is at the reader"
+    REPORTING = "REPORTING", "read; result objects are being made"
+    DELIVERING = "DELIVERING", "results are on their way"
+    ANSWERED = "ANSWERED", "every result is at its destination"
+    HELD = "HELD", "needs a person: no result was sent, and why is in its history"
+    UNDELIVERED = "UNDELIVERED", "needs a person: a destination did not take every result"
+
+
+class DeliveryState(_Told):
+    """Where one result object stands on its way to one destination."""
+
+    PENDING = "PENDING", "waits for its next attempt"
+    DELIVERED = "DELIVERED", "the destination answered success"
+    FAILED = "FAILED", "given up; requeue it when the cause is mended"
+    SUPERSEDED = "SUPERSEDED", "a newer revision replaced it before it was sent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Instance:
+    """One received instance: its file (relative to the object folder), and what routing made of it.
+
+    standard_view: e.g. "R CC" when it counts towards completeness, else "".
+    to_read: routed to the reader (rather than only stored). rule: the routing rule that took it.
+    """
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    transfer_syntax_uid: str
+    path: str
+    sha256: str
+    size_bytes: int
+    received_at: datetime
+    calling_ae_title: str
+    to_read: bool
+    rule: str
+    standard_view: str = ""
+    patient_id: str = ""
+    issuer_of_patient_id: str = ""
+    accession_number: str = ""
+    study_date: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """One study and where it stands. `due_at`: when it counts as whole (RECEIVING only)."""
+
+    study_instance_uid: str
+    state: StudyState
+    revision: int
+    attempts: int
+    due_at: datetime | None
+    first_received_at: datetime
+    last_received_at: datetime
+    changed_at: datetime
+    patient_id: str
+    issuer_of_patient_id: str
+    accession_number: str
+    study_date: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredReading:
+    """A saved reading: its JSON (`ai.findings.Reading`), previews (SOP Instance UID → file), when it was saved."""
+
+    study_instance_uid: str
+    revision: int
+    reading_json: str
+    category: str
+    previews: dict[str, str]
+    saved_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultObject:
+    """One result object's file, or why it could not be made (`error`, path "")."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    revision: int
+    kind: str
+    options: str
+    path: str
+    sha256: str
+    size_bytes: int
+    created_at: datetime
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One result object on its way to one destination."""
+
+    sop_instance_uid: str
+    study_instance_uid: str
+    revision: int
+    kind: str
+    destination: str
+    state: DeliveryState
+    attempts: int
+    due_at: datetime
+    last_status: int | None = None
+    last_error: str = ""
+    delivered_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """Bytes that came in and were kept aside for a person: a conflicting duplicate, or not understandable."""
+
+    sop_instance_uid: str
+    study_instance_uid: str
+    path: str
+    sha256: str
+    received_at: datetime
+    calling_ae_title: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A line of one exam's history. `text` never holds a patient's name or ID."""
+
+    study_instance_uid: str
+    revision: int
+    at: datetime
+    stage: str
+    text: str

@@ -1,0 +1,198 @@
+"""The tables, and an engine that keeps what it says it has kept.
+
+SQLite: WAL, synchronous FULL, a busy timeout; never on network storage. A transaction's first statement is a
+write wherever it decides something, because SQLite takes its lock there.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    DateTime,
+    Dialect,
+    Engine,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Text,
+    TypeDecorator,
+    create_engine,
+    event,
+    make_url,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+SCHEMA_VERSION = 1
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """Timezone-aware datetimes, kept as UTC (SQLite itself forgets the zone)."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a naive datetime may not be stored")
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+class Base(DeclarativeBase):
+    """The metadata of all tables."""
+
+    metadata = MetaData(naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s"})
+    type_annotation_map = {datetime: UTCDateTime}  # noqa: RUF012  (SQLAlchemy reads it from the class)
+
+
+_UID = String(64)
+
+
+class InstanceRow(Base):
+    """See `storage.records.Instance`."""
+
+    __tablename__ = "instance"
+    sop_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
+    sop_class_uid: Mapped[str] = mapped_column(_UID)
+    study_instance_uid: Mapped[str] = mapped_column(_UID, index=True)
+    series_instance_uid: Mapped[str] = mapped_column(_UID)
+    transfer_syntax_uid: Mapped[str] = mapped_column(_UID)
+    path: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int]
+    received_at: Mapped[datetime]
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    to_read: Mapped[bool]
+    rule: Mapped[str]
+    standard_view: Mapped[str]
+    patient_id: Mapped[str]
+    issuer_of_patient_id: Mapped[str]
+    accession_number: Mapped[str]
+    study_date: Mapped[str]
+
+
+class StudyRow(Base):
+    """See `storage.records.Study`."""
+
+    __tablename__ = "study"
+    __table_args__ = (Index(None, "state", "due_at"),)
+    study_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))
+    revision: Mapped[int] = mapped_column(default=0)
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime | None]
+    first_received_at: Mapped[datetime]
+    last_received_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    patient_id: Mapped[str]
+    issuer_of_patient_id: Mapped[str]
+    accession_number: Mapped[str]
+    study_date: Mapped[str]
+
+
+class ReadingRow(Base):
+    """See `storage.records.StoredReading`."""
+
+    __tablename__ = "reading"
+    study_instance_uid: Mapped[str] = mapped_column(ForeignKey("study.study_instance_uid"), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    reading_json: Mapped[str] = mapped_column(Text)
+    category: Mapped[str] = mapped_column(String(16))
+    previews_json: Mapped[str] = mapped_column(Text)
+    saved_at: Mapped[datetime]
+
+
+class ResultObjectRow(Base):
+    """See `storage.records.ResultObject`."""
+
+    __tablename__ = "result_object"
+    __table_args__ = (Index(None, "study_instance_uid", "revision"),)
+    sop_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
+    sop_class_uid: Mapped[str] = mapped_column(_UID)
+    study_instance_uid: Mapped[str] = mapped_column(ForeignKey("study.study_instance_uid"))
+    series_instance_uid: Mapped[str] = mapped_column(_UID)
+    revision: Mapped[int]
+    kind: Mapped[str]
+    options: Mapped[str]
+    path: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int]
+    created_at: Mapped[datetime]
+    error: Mapped[str] = mapped_column(Text)
+
+
+class DeliveryRow(Base):
+    """See `storage.records.Delivery`."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (Index(None, "study_instance_uid", "revision", "destination"), Index(None, "state", "due_at"))
+    sop_instance_uid: Mapped[str] = mapped_column(ForeignKey("result_object.sop_instance_uid"), primary_key=True)
+    destination: Mapped[str] = mapped_column(primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(_UID)
+    revision: Mapped[int]
+    kind: Mapped[str]
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int]
+    due_at: Mapped[datetime]
+    last_status: Mapped[int | None]
+    last_error: Mapped[str] = mapped_column(Text)
+    delivered_at: Mapped[datetime | None]
+
+
+class AsideRow(Base):
+    """See `storage.records.Aside`."""
+
+    __tablename__ = "aside"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(_UID)
+    study_instance_uid: Mapped[str] = mapped_column(_UID, index=True)
+    path: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    received_at: Mapped[datetime]
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str] = mapped_column(Text)
+
+
+class EventRow(Base):
+    """See `storage.records.Event`."""
+
+    __tablename__ = "event"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(_UID, index=True)
+    revision: Mapped[int]
+    at: Mapped[datetime]
+    stage: Mapped[str]
+    text: Mapped[str] = mapped_column(Text)
+
+
+class SchemaVersionRow(Base):
+    """One row: the version of these tables."""
+
+    __tablename__ = "schema_version"
+    version: Mapped[int] = mapped_column(primary_key=True)
+
+
+def make_engine(database_url: str) -> Engine:
+    """An engine for SQLite (pragmas set) or PostgreSQL. Creates a SQLite file's folder."""
+    url = make_url(database_url)
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    if url.database:
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url, connect_args={"timeout": 30})
+    event.listen(engine, "connect", _sqlite_pragmas)
+    return engine
+
+
+def _sqlite_pragmas(connection: Any, _record: object) -> None:
+    connection.isolation_level = "IMMEDIATE"
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=30000", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
