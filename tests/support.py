@@ -41,7 +41,7 @@ def absent(what: str) -> None:
 
 def require_tool(name: str) -> str:
     """Path of an outside program; without it the test is skipped with the command that installs it."""
-    path = shutil.which(name)
+    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
     if path is None:
         absent(f"{name} is not installed: apt-get install {PACKAGES.get(name, name)}")
     return str(path)

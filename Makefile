@@ -1,0 +1,41 @@
+# Needs Python 3.11 or later and make; everything else is fetched into .venv by `make setup`.
+SHELL := /bin/bash
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: help setup demo serve test check docs benchmark
+
+help:
+	@echo "make demo       read a made-up exam end to end; results in demo-out"
+	@echo "make serve      run the node with config.yaml, on loopback"
+	@echo "make test       run the tests (as root on Debian or Ubuntu it installs the peers they talk to)"
+	@echo "make check      style, types and import rules"
+	@echo "make docs       write docs/configuration.md anew"
+	@echo "make benchmark  print the measurements of benchmarks/"
+
+setup: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt scripts/setup.sh
+	scripts/setup.sh
+
+demo: setup
+	$(BIN)/mammo-node demo --out demo-out
+
+serve: setup
+	$(BIN)/mammo-node serve --config config.yaml
+
+test: setup
+	scripts/peers.sh
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+docs: setup
+	PYTHONPATH=. $(BIN)/python scripts/settings_reference.py
+
+benchmark: setup
+	@for each in $(wildcard benchmarks/*.py); do echo "== $$each"; PYTHONPATH=. $(BIN)/python "$$each" || exit 1; done
