@@ -21,6 +21,8 @@ EVERYTHING = [*PRODUCT, *rules.sources(REPOSITORY, ["tests", "scripts", "benchma
 #: The borders, where anything may go wrong and every error must become an answer: these may catch Exception.
 BORDERS = {
     "ai/decoding.py": "codecs and the parser meet whatever a sender made",
+    "ai/inference.py": "whatever a model does, the exam gets an answer",
+    "ai/sources.py": "whatever an image does, the exam gets an answer",
     "node/cli.py": "a person gets words, not a traceback",
     "node/dimse/scp.py": "every request gets a status",
     "node/housekeeping.py": "one failed round must not end the rounds",
