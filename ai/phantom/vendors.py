@@ -13,8 +13,9 @@ class VendorLook:
     """One make of mammography system.
 
     matrices: (rows, columns) of the small and the large detector field. stored_range: stored values (as shares of the
-    largest) that signal 0 and 1 become; gamma bends between them. window: (centre, width) in stored values. noise:
-    standard deviation of the signal for pixels of 0.1 mm. smoothing_mm: Gaussian blur of detector and processing.
+    largest) that signal 0 and 1 become; gamma bends between them. window: (centre, width) in stored values.
+    noise: standard deviation of the signal for pixels of 0.1 mm. smoothing_mm: Gaussian blur of detector and
+    processing. series_per_view: or all images in one series.
     """
 
     name: str
@@ -39,6 +40,7 @@ class VendorLook:
     filter_material: str
     distance_source_to_detector_mm: int
     grid: tuple[str, ...]
+    series_per_view: bool = True
 
     @property
     def largest_value(self) -> int:
@@ -99,6 +101,7 @@ NORDVIK = VendorLook(
     filter_material="RHODIUM",
     distance_source_to_detector_mm=660,
     grid=("RECIPROCATING", "FOCUSED"),
+    series_per_view=False,
 )
 NORDVIK_FINE = VendorLook(
     name="nordvik-fine",
@@ -123,6 +126,7 @@ NORDVIK_FINE = VendorLook(
     filter_material="RHODIUM",
     distance_source_to_detector_mm=660,
     grid=("RECIPROCATING", "FOCUSED"),
+    series_per_view=False,
 )
 TINDRA = VendorLook(
     name="tindra",
