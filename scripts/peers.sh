@@ -7,7 +7,7 @@ packages=()
 need() { # PACKAGE FILE-OR-COMMAND
     [ -e "$2" ] || PATH="$PATH:/usr/sbin" command -v "$2" >/dev/null || packages+=("$1")
 }
-need dcmtk storescu
+need dcmtk dcmsend
 need dicom3tools dciodvfy
 need libpixelmed-java /usr/share/java/pixelmed.jar
 need default-jre-headless java

@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -40,8 +41,12 @@ def absent(what: str) -> None:
 
 
 def require_tool(name: str) -> str:
-    """Path of an outside program; without it the test is skipped with the command that installs it."""
-    path = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin")
+    """Path of an outside program; without it the test is skipped with the command that installs it.
+
+    The environment's own folder is not searched: pynetdicom puts programs of dcmtk's names there.
+    """
+    folders = [each for each in os.environ["PATH"].split(os.pathsep) if Path(each) != Path(sys.executable).parent]
+    path = shutil.which(name, path=os.pathsep.join([*folders, "/usr/sbin"]))
     if path is None:
         absent(f"{name} is not installed: apt-get install {PACKAGES.get(name, name)}")
     return str(path)
