@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
-
+from node import logs
 from node.config import Config
 from node.dimse.scp import Receiver
 from node.housekeeping import Housekeeper
@@ -21,7 +20,7 @@ from storage.objects import ObjectStore
 from storage.outbox import Outbox
 from storage.schema import make_engine
 
-log = structlog.get_logger(__name__)
+log = logs.get(__name__)
 
 #: What a stop gives to jobs that are running; the rest of the 10 s a SIGTERM allows is for the listener and the reader.
 _PATIENCE_S = 3.0

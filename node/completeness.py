@@ -14,20 +14,20 @@ OPEN_ASSOCIATION_WAIT_S = 10.0
 _ALL_VIEWS = frozenset(str(view) for view in STANDARD_VIEWS)
 
 
+def is_complete(views: frozenset[str]) -> bool:
+    """Whether all four standard views are there."""
+    return views >= _ALL_VIEWS
+
+
 def due_at(views: frozenset[str], now: datetime, settings: CompletenessSettings, *, still_open: bool) -> datetime:
     """When a study holding the standard `views` ("R CC", …) counts as whole, if nothing more comes.
 
     still_open: the association that brought the latest instance may bring more.
     """
-    if not views >= _ALL_VIEWS:
+    if not is_complete(views):
         wait_s = settings.quiet_s
     elif still_open:
         wait_s = min(settings.quiet_s, max(OPEN_ASSOCIATION_WAIT_S, settings.standard_views_grace_s))
     else:
         wait_s = settings.standard_views_grace_s
     return now + timedelta(seconds=wait_s)
-
-
-def hastened(now: datetime, settings: CompletenessSettings) -> datetime:
-    """When a study with all four views counts as whole once its sender has nothing more for it."""
-    return now + timedelta(seconds=settings.standard_views_grace_s)

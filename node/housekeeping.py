@@ -6,12 +6,11 @@ import threading
 import time
 from datetime import UTC, datetime
 
-import structlog
-
+from node import logs
 from node.pipeline.stages import Stages
 from storage.index import Index
 
-log = structlog.get_logger(__name__)
+log = logs.get(__name__)
 
 _TICK_S = 0.2
 _RECONCILE_S = 30.0

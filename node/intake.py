@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
-import structlog
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
@@ -24,7 +23,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from ai.eligibility import EligibilityRules, judge_view
 from ai.exam import View
-from node import completeness, routing
+from node import completeness, logs, routing
 from node.config import Config
 from node.errors import MismatchedInstance, NodeError, NotUnderstood, OutOfResources, UnsupportedSOPClass
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -35,7 +34,7 @@ from storage.objects import ObjectStore, Written, is_valid_uid
 from storage.outbox import Outbox
 from storage.records import Aside, Instance
 
-log = structlog.get_logger(__name__)
+log = logs.get(__name__)
 
 _PIXEL_DATA = 0x7FE00010
 _COUNTS = EligibilityRules()  # an image that no model could read does not count towards the four views
@@ -108,10 +107,12 @@ class Intake:
             raise OutOfResources(f"the database refused the row: {error}") from error
 
     def released(self, study_instance_uids: set[str]) -> None:
-        """The sender has nothing more for these studies."""
-        if study_instance_uids:
-            due_at = completeness.hastened(datetime.now(UTC), self._config.completeness)
-            self._index.hasten(study_instance_uids, due_at)
+        """The sender has nothing more for these studies: those that have all views need not wait for more."""
+        for study in study_instance_uids:
+            views = self._index.standard_views(study)
+            if completeness.is_complete(views):
+                now, settings = datetime.now(UTC), self._config.completeness
+                self._index.hasten(study, completeness.due_at(views, now, settings, still_open=False))
 
     def _check_room(self, size_bytes: int) -> None:
         if size_bytes > self._config.network.max_object_bytes:

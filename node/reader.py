@@ -16,14 +16,13 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import structlog
-
 from ai.exam import Exam
 from ai.findings import Algorithm, ReadOutcome
+from node import logs
 from node.errors import ConfigError, ReaderDied
 from node.settings import ReadingSettings
 
-log = structlog.get_logger(__name__)
+log = logs.get(__name__)
 
 _START_TIMEOUT_S = 120.0
 _LONGEST_BACKOFF_S = 30.0

@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import structlog
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
 
 from ai.findings import Reading
-from node import results
+from node import logs, results
 from node.config import Config
 from node.exams import header
 from node.identity import device
@@ -23,7 +22,7 @@ from node.settings import ResultChoice
 from storage.objects import AlteredObject, ObjectStore
 from storage.records import Delivery, DeliveryState, Instance, ResultObject, StoredReading
 
-log = structlog.get_logger(__name__)
+log = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +77,7 @@ class Reporting:
         return {
             (name, position): (
                 choice.kind,
-                _canonical(results.load(choice.kind).OPTIONS(**choice.options).model_dump()),
+                _canonical(choice),
             )
             for name in destinations
             for position, choice in enumerate(self._config.destinations[name].results)

@@ -35,16 +35,24 @@ class Index:
         try:
             with self._database.transaction() as session:
                 session.execute(insert(schema.InstanceRow).values(**asdict(instance)))
-                present = select(schema.InstanceRow.standard_view).where(
-                    schema.InstanceRow.study_instance_uid == instance.study_instance_uid,
-                    schema.InstanceRow.standard_view != "",
-                )
-                views = frozenset(session.scalars(present))
+                views = self._standard_views(session, instance.study_instance_uid)
                 self._reopen(session, instance, due_at(views) if instance.to_read else None)
                 self._event(session, _received(instance))
         except IntegrityError:
             return False
         return True
+
+    def standard_views(self, study_instance_uid: str) -> frozenset[str]:
+        """The standard views that a study holds."""
+        with self._database.transaction() as session:
+            return self._standard_views(session, study_instance_uid)
+
+    @staticmethod
+    def _standard_views(session: Session, study_instance_uid: str) -> frozenset[str]:
+        present = select(schema.InstanceRow.standard_view).where(
+            schema.InstanceRow.study_instance_uid == study_instance_uid, schema.InstanceRow.standard_view != ""
+        )
+        return frozenset(session.scalars(present))
 
     @staticmethod
     def _reopen(session: Session, instance: records.Instance, due_at: datetime | None) -> None:
@@ -66,13 +74,13 @@ class Index:
         if due_at is not None:
             row.state, row.due_at = StudyState.RECEIVING.value, due_at
 
-    def hasten(self, study_instance_uids: Iterable[str], due_at: datetime) -> None:
-        """No more images are on their way: studies that have all views are whole at `due_at`, if that is sooner."""
+    def hasten(self, study_instance_uid: str, due_at: datetime) -> None:
+        """A study that still receives counts as whole at `due_at`, if that is sooner."""
         with self._database.transaction() as session:
             session.execute(
                 update(schema.StudyRow)
                 .where(
-                    schema.StudyRow.study_instance_uid.in_(list(study_instance_uids)),
+                    schema.StudyRow.study_instance_uid == study_instance_uid,
                     schema.StudyRow.state == StudyState.RECEIVING.value,
                     schema.StudyRow.due_at > due_at,
                 )

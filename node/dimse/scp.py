@@ -6,7 +6,6 @@ import threading
 from collections import Counter
 from typing import Any, Protocol, cast
 
-import structlog
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -22,15 +21,17 @@ from pydicom.uid import (
     RLELossless,
 )
 from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom.association import Association
 from pynetdicom.transport import ThreadedAssociationServer
 
+from node import logs
 from node.config import Config
 from node.dimse.sockets import no_delay
 from node.errors import NodeError
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.intake import Accepted, Incoming, Outcome
 
-log = structlog.get_logger(__name__)
+log = logs.get(__name__)
 
 #: The lossless syntaxes of mammography. The acceptor's order decides, and compressed ones are first: a sender that
 #: holds compressed images then need not decompress them and send three times the bytes.
@@ -99,9 +100,14 @@ class Receiver:
 
     def stop(self) -> None:
         """Stop listening; open associations are aborted, and what was not answered their senders send again."""
-        if self._ae is not None:
-            self._ae.shutdown()
-            self._ae = None
+        if self._ae is None or self._server is None:
+            return
+        self._server.shutdown()
+        for association in self._ae.active_associations:
+            # pynetdicom cannot abort what has not yet asked for an association; such a thread ends with the process
+            if association.is_established:
+                association.abort()
+        self._ae = None
 
     # ------------------------------------------------------------------ events
 
@@ -111,7 +117,7 @@ class Receiver:
         address = str(association.requestor.address)
         if not self._config.admits(calling, address):
             log.warning("association refused: caller not allowed", calling_ae_title=calling, address=address)
-            association.acse.send_reject(*_CALLING_NOT_RECOGNIZED)
+            _reject(association, _CALLING_NOT_RECOGNIZED)
             return
         with self._lock:
             if Counter(self._callers.values())[calling] >= self._config.network.maximum_associations_per_caller:
@@ -120,7 +126,7 @@ class Receiver:
                 refused, self._callers[id(association)] = False, calling
         if refused:
             log.warning("association refused: too many of this caller", calling_ae_title=calling)
-            association.acse.send_reject(*_LIMIT_EXCEEDED)
+            _reject(association, _LIMIT_EXCEEDED)
 
     def _store(self, event: evt.Event) -> Dataset:
         request = cast("Any", event.request)
@@ -175,6 +181,11 @@ def _application_entity(config: Config) -> AE:
     for context in AllStoragePresentationContexts:
         ae.add_supported_context(str(context.abstract_syntax), TRANSFER_SYNTAXES)
     return ae
+
+
+def _reject(association: Association, reason: tuple[int, int, int]) -> None:
+    association.acse.send_reject(*reason)
+    association.kill()  # waits until the answer is sent; without it the socket closes first
 
 
 def _echo(_event: evt.Event) -> int:

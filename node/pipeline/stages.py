@@ -16,7 +16,7 @@ import structlog
 from ai.exam import Exam
 from ai.findings import Category, Reading, ReadOutcome
 from ai.reasons import Reason, ReasonCode
-from node import delivery, routing
+from node import delivery, logs, routing
 from node.config import Config
 from node.destinations import Outgoing
 from node.exams import StoredExam, stored_exam
@@ -29,7 +29,7 @@ from storage.objects import AlteredObject, ObjectStore
 from storage.outbox import Outbox
 from storage.records import DeliveryState, Event, StoredReading, StudyState
 
-log = structlog.get_logger(__name__)
+log = logs.get(__name__)
 
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 300.0

@@ -1,0 +1,81 @@
+"""Object files: whole or absent, never two contents under one name, never outside the folder."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storage.objects import AlteredObject, ObjectStore, is_valid_uid
+
+STUDY, IMAGE = "1.2.3", "1.2.3.4"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ObjectStore:
+    return ObjectStore(tmp_path / "objects")
+
+
+def put(store: ObjectStore, content: bytes, study: str = STUDY, name: str = IMAGE):
+    return store.put([content], study_instance_uid=study, name=name, suffix=".dcm")
+
+
+def test_what_is_put_is_read_back_and_named_by_study_instance_and_content(store: ObjectStore) -> None:
+    written = store.put([b"abc", memoryview(b"def")], study_instance_uid=STUDY, name=IMAGE, suffix=".dcm")
+    assert written.sha256 == hashlib.sha256(b"abcdef").hexdigest()
+    assert written.size_bytes == 6
+    assert store.read(written.path, written.sha256) == b"abcdef"
+    assert f"{STUDY}/{IMAGE}-" in written.path
+
+
+def test_the_same_content_is_the_same_file_and_other_content_another(store: ObjectStore) -> None:
+    assert put(store, b"one").path == put(store, b"one").path
+    assert put(store, b"one").path != put(store, b"two").path
+
+
+@pytest.mark.parametrize("name", ["", "..", "../x", "1.2/3", "1..2", "1.02", "1" * 65, "1.2\n", "1", "a.b"])
+def test_nothing_but_a_uid_names_a_path(store: ObjectStore, tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=r"PS3\.5"):
+        put(store, b"x", name=name)
+    with pytest.raises(ValueError, match=r"PS3\.5"):
+        put(store, b"x", study=name)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@given(st.text(max_size=70))
+def test_a_valid_uid_has_only_digits_and_dots(text: str) -> None:
+    if is_valid_uid(text):
+        assert set(text) <= set("0123456789.")
+        assert len(text) <= 64
+        assert ".." not in text
+
+
+def test_a_failing_source_leaves_nothing(store: ObjectStore, tmp_path: Path) -> None:
+    def broken():
+        yield b"half"
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        store.put(broken(), study_instance_uid=STUDY, name=IMAGE, suffix=".dcm")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_altered_and_missing_files_are_told(store: ObjectStore) -> None:
+    written = put(store, b"content")
+    store.path(written.path).write_bytes(b"c0ntent")
+    with pytest.raises(AlteredObject, match="altered"):
+        store.read(written.path, written.sha256)
+    with pytest.raises(AlteredObject, match="altered"):
+        store.verify(written.path, written.sha256)
+    store.path(written.path).unlink()
+    with pytest.raises(AlteredObject, match="missing"):
+        store.verify(written.path, written.sha256)
+
+
+def test_what_a_crash_left_half_written_is_cleared(store: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "objects" / ".incoming" / "tmp123").write_bytes(b"half an image")
+    assert store.clear_incoming() == 1
+    assert store.clear_incoming() == 0
