@@ -5,13 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 
+import hypothesis
 import pytest
 
 HOUSE_NUMBERS = "house numbers"
 
 
 def pytest_configure() -> None:
-    """One thread for torch, numpy and the programs the tests start; read when they are imported, later than this."""
+    """One thread for torch, numpy and the programs the tests start (read when they are imported, later than this).
+
+    No time limit for one example of a property: on a busy machine it would fail for reasons of the machine.
+    """
+    hypothesis.settings.register_profile("node", deadline=None, derandomize=bool(os.environ.get("CI")))
+    hypothesis.settings.load_profile("node")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 

@@ -379,6 +379,12 @@ def test_every_setting_is_described() -> None:
     assert [key for key, description in keys_of(Config).items() if not description] == []
 
 
+@pytest.mark.parametrize("kind", results.offered())
+def test_every_option_of_a_result_is_described(kind: str) -> None:
+    fields = results.load(kind).OPTIONS.model_fields
+    assert [name for name, field in fields.items() if not field.description] == []
+
+
 def test_the_example_holds_every_key() -> None:
     example = written_keys(yaml.safe_load(EXAMPLE.read_text(encoding="utf-8")))
     beside = {"destinations.NAME.results.N.options"}  # options are written beside `kind`
