@@ -50,6 +50,7 @@ class Report:
         `reading.inputs` order, then left-out ones; never empty. Identity is copied from the first.
     previews: SOP Instance UID → PNG (8-bit grey, whole stored image scaled down, as displayed: MONOCHROME1 inverted).
     prior: the woman's previous reading, where there is one, with its exam's study date (YYYYMMDD).
+    prior_sources: headers of the prior's images, where they are at hand: pertinent other evidence.
     created_at: when the report was made, timezone-aware; saved with it, so that a rerun gives the same bytes.
     """
 
@@ -60,6 +61,7 @@ class Report:
     previews: Mapping[str, bytes]
     predecessor: Predecessor | None = None
     prior: tuple[Reading, str] | None = None
+    prior_sources: tuple[Dataset, ...] = ()
 
 
 class ResultObject(Protocol):
@@ -77,4 +79,4 @@ def offered() -> tuple[str, ...]:
 
 def load(name: str) -> ResultObject:
     """The result object `name`. Raises NotFound, naming what there is."""
-    return cast(ResultObject, extensions.load(sys.modules[__name__], name))
+    return cast("ResultObject", extensions.load(sys.modules[__name__], name))
