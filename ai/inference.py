@@ -1,0 +1,271 @@
+"""The reading engine: an exam and its stored files → a Reading with previews. Never raises for a bad exam.
+
+One engine holds the loaded models of one process. Given the same files it gives the same scores, whatever was read
+before. What it cannot read it says so, with a reason: a failure never looks like a negative.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import cast
+
+import numpy as np
+import torch
+
+from ai import reading
+from ai.bundle import Bundle
+from ai.calibration import OperatingPoints, band
+from ai.eligibility import Eligible, Ineligible, judge, judge_view
+from ai.exam import Exam, StandardView, View
+from ai.findings import (
+    Algorithm,
+    BreastComposition,
+    Category,
+    CompositionAssessment,
+    InputInstance,
+    Reading,
+    Stratum,
+)
+from ai.models import CompositionModel, DetectionModel, ModelCard, Task
+from ai.pixels import PREPROCESSING_VERSION, BreastImage
+from ai.reading import Assessment, ReadView
+from ai.reasons import Reason, ReasonCode
+from ai.self_check import SelfCheckFailed, answers, largest_difference
+from ai.sources import Sources
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOutcome:
+    """previews: SOP Instance UID → PNG, 8-bit grey, whole stored image, longer side at most 1024."""
+
+    reading: Reading
+    previews: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class SelfCheckResult:
+    """One model's self-check: the largest absolute difference from the outputs it was made with."""
+
+    name: str
+    version: str
+    largest_difference: float
+    tolerance: float
+
+
+class Engine:
+    """Loaded models of one process. Exactly one detection bundle; at most one for breast composition."""
+
+    def __init__(
+        self,
+        bundles: Sequence[Path],
+        *,
+        operating_points: OperatingPoints,
+        strategy: str = "screening",
+        device: str = "cpu",
+        threads: int = 1,
+    ) -> None:
+        """Raises BundleError, NoSuchExtension (strategy), or ValueError (which bundles, which device)."""
+        if device != "cpu":
+            raise ValueError(f"device '{device}' is not available; there is: cpu")
+        torch.set_num_threads(threads)
+        loaded = [Bundle.load(folder) for folder in bundles]
+        detection = [bundle for bundle in loaded if bundle.card.task is Task.DETECTION]
+        composition = [bundle for bundle in loaded if bundle.card.task is Task.COMPOSITION]
+        if len(detection) != 1 or len(composition) > 1:
+            raise ValueError(
+                "an engine needs exactly one detection bundle and at most one composition bundle, "
+                f"not {len(detection)} and {len(composition)}"
+            )
+        if detection[0].calibration is None:
+            raise ValueError("a detection bundle needs a calibration")
+        self._detection, self._composition = detection[0], next(iter(composition), None)
+        self._calibration = detection[0].calibration
+        self._operating_points = operating_points
+        self._strategy_name, self._strategy = strategy, reading.load(strategy)
+        self._device = device
+
+    def self_check(self) -> list[SelfCheckResult]:
+        """Run every bundle's self-check here and now. Raises SelfCheckFailed, naming the model."""
+        results = []
+        for bundle in self._bundles():
+            card, check = bundle.card, bundle.self_check
+            difference = largest_difference(check, answers(bundle.model, card.task))
+            if not difference <= check.tolerance:
+                raise SelfCheckFailed(
+                    f"{card.name} {card.version}: outputs differ by {difference:.3g} from those it was made with "
+                    f"(allowed {check.tolerance:.3g})"
+                )
+            results.append(SelfCheckResult(card.name, card.version, difference, check.tolerance))
+        return results
+
+    def read(self, exam: Exam, files: Mapping[str, Path], *, revision: int) -> ReadOutcome:
+        """Read one exam. files: SOP Instance UID → stored instance, at least of every view of the exam.
+
+        Never raises for what is in the exam or its files: the reading is then NOT_READ and says why.
+        """
+        run = _Run(exam, Sources(files), revision, datetime.now(UTC))
+        verdict = self._prepare(run)
+        if isinstance(verdict, Ineligible):
+            result = self._not_read(run, verdict.reasons, verdict.left_out)
+        else:
+            result = self._read(run, verdict)
+        return ReadOutcome(result, run.sources.previews(exam.views))
+
+    def _bundles(self) -> Iterator[Bundle]:
+        yield self._detection
+        if self._composition is not None:
+            yield self._composition
+
+    def _prepare(self, run: _Run) -> Eligible | Ineligible:
+        """Judge, decode what was chosen, and judge again without what proved unfit, until it stands."""
+        with run.stage("decode"):
+            while True:
+                verdict = judge(run.exam, self._detection.eligibility, run.sources.unreadable)
+                if isinstance(verdict, Ineligible) or run.sources.prepare(verdict.views.values()):
+                    return verdict
+
+    def _read(self, run: _Run, eligible: Eligible) -> Reading:
+        views = {standard: run.sources.breasts[view.sop_instance_uid] for standard, view in eligible.views.items()}
+        try:
+            with run.stage("detection"):
+                assessment = self._assess(views)
+            with run.stage("calibration"):
+                stratum = _stratum(eligible.views)
+                percentile = self._calibration.percentile(assessment.score, stratum)
+        except Exception as error:  # noqa: BLE001 the last border before a woman's exam: it must be told
+            _log.exception("model failed on study %s", run.exam.study_instance_uid)
+            reason = Reason(ReasonCode.MODEL_FAILED, detail=type(error).__name__)
+            return self._not_read(run, (reason,), eligible.left_out)
+        with run.stage("composition"):
+            composition = self._assess_composition(run, views)
+        return Reading(
+            study_instance_uid=run.exam.study_instance_uid,
+            revision=run.revision,
+            algorithm=_algorithm(self._detection.card, f"reference window: {self._calibration.window_name(stratum)}"),
+            category=self._operating_points.category(percentile),
+            started_at=run.started_at,
+            score=assessment.score,
+            percentile=percentile,
+            band=band(percentile),
+            left_out=eligible.left_out,
+            breasts=assessment.breasts,
+            views=assessment.views,
+            findings=assessment.findings,
+            heat_maps=assessment.heat_maps,
+            composition=composition,
+            stratum=stratum,
+            inputs=tuple(_input_instance(standard, view) for standard, view in views.items()),
+            strategy=self._strategy_name,
+            calibration_version=self._calibration.version,
+            preprocessing_version=PREPROCESSING_VERSION,
+            eligibility_version=self._detection.eligibility.version,
+            device=self._device,
+            timings_s=run.timings_s,
+        )
+
+    def _assess(self, views: Mapping[StandardView, BreastImage]) -> Assessment:
+        model = cast("DetectionModel", self._detection.model)
+        outputs = model.detect(views)
+        read = {standard: ReadView(views[standard], output) for standard, output in outputs.items()}
+        if read.keys() != views.keys():
+            raise ValueError("the model left a view unanswered")
+        assessment = self._strategy.assess(read, self._detection.card)
+        scores = [assessment.score, *(view.probability for view in assessment.views)]
+        scores += [breast.probability for breast in assessment.breasts]
+        if not all(np.isfinite(score) and 0.0 <= score <= 1.0 for score in scores):
+            raise ValueError("a score is no number between 0 and 1")
+        return assessment
+
+    def _assess_composition(self, run: _Run, views: Mapping[StandardView, BreastImage]) -> CompositionAssessment | None:
+        """Breast composition where there is a model for it and these images suit it; its failure is not the exam's."""
+        bundle = self._composition
+        if bundle is None or any(judge_view(image.view, bundle.eligibility) for image in views.values()):
+            return None
+        try:
+            probabilities = cast("CompositionModel", bundle.model).assess(views)
+            if not np.isfinite(probabilities).all():
+                raise ValueError("a probability is no number")
+        except Exception:  # noqa: BLE001 composition is an extra
+            _log.exception("composition failed on study %s", run.exam.study_instance_uid)
+            return None
+        composition = tuple(BreastComposition)[int(np.argmax(probabilities))]
+        return CompositionAssessment(
+            composition=composition, probabilities=probabilities, algorithm=_algorithm(bundle.card)
+        )
+
+    def _not_read(self, run: _Run, reasons: tuple[Reason, ...], left_out: tuple[Reason, ...]) -> Reading:
+        return Reading(
+            study_instance_uid=run.exam.study_instance_uid,
+            revision=run.revision,
+            algorithm=_algorithm(self._detection.card),
+            category=Category.NOT_READ,
+            started_at=run.started_at,
+            reasons=reasons,
+            left_out=left_out,
+            strategy=self._strategy_name,
+            calibration_version=self._calibration.version,
+            preprocessing_version=PREPROCESSING_VERSION,
+            eligibility_version=self._detection.eligibility.version,
+            device=self._device,
+            timings_s=run.timings_s,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One exam while it is read."""
+
+    exam: Exam
+    sources: Sources
+    revision: int
+    started_at: datetime
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage."""
+        start = perf_counter()
+        yield
+        self.timings_s[name] = perf_counter() - start
+
+
+def _algorithm(card: ModelCard, *parameters: str) -> Algorithm:
+    return Algorithm(
+        name=card.name,
+        version=card.version,
+        manufacturer=card.manufacturer,
+        parameters=parameters,
+        weights_sha256=card.weights_sha256,
+        labelling=card.labelling,
+        calibrated=card.calibrated,
+    )
+
+
+def _stratum(views: Mapping[StandardView, View]) -> Stratum:
+    """Of the exam's first view: a screening exam is taken on one system."""
+    view = next(iter(views.values()))
+    return Stratum(
+        manufacturer=view.manufacturer,
+        manufacturer_model_name=view.manufacturer_model_name,
+        software_versions=", ".join(view.software_versions),
+    )
+
+
+def _input_instance(standard: StandardView, source: BreastImage) -> InputInstance:
+    rows, columns = source.image.values.shape
+    return InputInstance(
+        sop_instance_uid=source.view.sop_instance_uid,
+        sop_class_uid=source.view.sop_class_uid,
+        standard_view=standard,
+        rows=rows,
+        columns=columns,
+        pixel_sha256=source.image.pixel_sha256,
+    )
