@@ -208,22 +208,23 @@ def place(
 def _breast(rng: np.random.Generator, density: BreastComposition, *, texture_seed: int) -> Breast:
     # Fatty breasts are larger on average, dense ones smaller and less compressible.
     size = {"a": 1.1, "b": 1.05, "c": 0.97, "d": 0.9}[density] * float(np.clip(rng.normal(1.0, 0.14), 0.72, 1.4))
-    depth = 96.0 * size
+    depth = 103.0 * size
     low, high = _GLAND_FRACTION[density]
+    waist = float(rng.uniform(0.6, 0.88))
     return Breast(
         depth_mm=depth,
         lateral_mm=depth * float(rng.uniform(0.95, 1.15)),
         medial_mm=depth * float(rng.uniform(0.88, 1.05)),
         upper_mm=depth * float(rng.uniform(1.15, 1.5)),
         lower_mm=depth * float(rng.uniform(0.72, 0.95)),
-        waist=float(rng.uniform(0.58, 0.85)),
+        waist=waist,
         bluntness=float(rng.uniform(0.62, 0.85)),
         thickness_mm=float(np.clip(rng.normal(58, 9) * size**0.5, 30, 90)),
         subcutaneous_mm=float(rng.uniform(6, 13)) * {"a": 1.2, "b": 1.1, "c": 0.9, "d": 0.65}[density],
         gland_fraction=float(rng.uniform(low, high)),
         gland_lateral=float(rng.normal(0.12, 0.08)),
         gland_superior=float(rng.normal(0.08, 0.08)),
-        pectoral_mm=depth * float(rng.uniform(0.42, 0.66)),
+        pectoral_mm=depth * waist * float(rng.uniform(0.55, 0.85)),
         pectoral_reach_mm=float(rng.normal(0, 14)),
         strands=float(rng.uniform(0.7, 1.25)),
         texture_seed=texture_seed,

@@ -9,8 +9,7 @@ from itertools import groupby
 import numpy as np
 from scipy import ndimage
 
-from ai.phantom.geometry import Points
-from ai.phantom.noise import Field
+from ai.phantom.noise import Field, Points
 
 _GAUSS = float(np.sqrt(2 * np.pi))
 

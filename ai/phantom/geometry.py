@@ -7,33 +7,33 @@ The plane of a view is in mm: x from the chest-wall edge towards the nipple, v u
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial import cKDTree
 
 from ai.exam import ImageLaterality, StandardView, ViewPosition
 from ai.phantom.anatomy import Breast, Lesion, Woman
-from ai.phantom.noise import COARSEST_MM, Field, resampled, stream
+from ai.phantom.noise import COARSEST_MM, Field, Points, resampled, stream
 
-Points = npt.NDArray[np.floating[Any]]
-
-_SDF_MM = 1.0
-_NIPPLE_MM = (5.0, 5.2)
+_GRID_MM = 1.6  # of the skin distance; cubic interpolation makes it good to some hundredths of a mm
+_SKIN_STEP_MM = 0.25
+_SNAP_MM = 0.4
+_NIPPLE_MM = (3.2, 4.6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """One positioning of one breast for one view, in one round.
 
-    top_mm: v of the upper image edge. width_mm, height_mm: of the canvas, multiples of COARSEST_MM.
-    skin_distance: mm, inside > 0, on a 1 mm grid over the canvas; the nipple is not included.
+    image_top_mm, top_mm: v of the upper edges of the image and of the canvas. width_mm, height_mm: of the canvas,
+    multiples of COARSEST_MM. The canvas belongs to the breast, so that its texture stays when she stands differently.
+    skin_distance: mm, inside > 0, on a coarse grid over the canvas; the nipple is not included.
     """
 
     breast: Breast
     view_position: ViewPosition
     oblique_angle_deg: float
+    image_top_mm: float
     top_mm: float
     width_mm: float
     height_mm: float
@@ -51,9 +51,9 @@ class Placement:
             tail = np.where(v > 0, 0.05 * np.exp(-(((t - 0.75) / 0.2) ** 2)) * (1 - t), 0)
             return breast.depth_mm * ((1 - t**2.1) ** breast.bluntness + tail)
         below = np.clip(-v / breast.lower_mm, 0, 1)
-        above = np.clip(v / breast.upper_mm, 0, 1.35)
-        upper = breast.waist + (1 - breast.waist) * np.cos(np.pi / 2 * np.minimum(above, 1)) ** 1.3
-        upper -= 0.06 * np.clip(above - 1, 0, None)
+        above = np.clip(v / breast.upper_mm, 0, 2)
+        upper = breast.waist + (1 - breast.waist) * (0.5 + 0.5 * np.cos(np.pi * np.minimum(above, 1) ** 0.9))
+        upper = upper - 0.05 * np.clip(above - 1, 0, None) ** 2
         lower = (1 - below**2.2) ** (breast.bluntness * 0.95)
         result: Field = breast.depth_mm * np.where(v > 0, upper, lower)
         return result
@@ -75,33 +75,42 @@ class Placement:
         return float(np.clip(x, 4.0, np.maximum(room, 4.0))[0]), float(v[0])
 
     def _skin_distance(self) -> Field:
-        v_dense = np.arange(self.top_mm + 20, self.top_mm - self.height_mm - 20, -0.05)
+        v_dense = np.arange(self.top_mm + 20, self.top_mm - self.height_mm - 20, -0.02)
         x_dense = self.skin_x(v_dense)
         there = x_dense > 0
-        tree = cKDTree(np.stack((x_dense[there], v_dense[there]), axis=1))
-        columns = np.arange(0, self.width_mm + _SDF_MM, _SDF_MM)
-        v_rows = self.top_mm - np.arange(0, self.height_mm + _SDF_MM, _SDF_MM)
+        # Evenly spaced points along the skin, however steep it runs to the chest wall.
+        way = np.concatenate(([0.0], np.cumsum(np.hypot(np.diff(x_dense[there]), np.diff(v_dense[there])))))
+        even = np.arange(0, way[-1], _SKIN_STEP_MM)
+        skin = np.stack((np.interp(even, way, x_dense[there]), np.interp(even, way, v_dense[there])), axis=1)
+        tree = cKDTree(skin)
+        columns = np.arange(0, self.width_mm + _GRID_MM, _GRID_MM)
+        v_rows = self.top_mm - np.arange(0, self.height_mm + _GRID_MM, _GRID_MM)
         grid = np.stack(np.broadcast_arrays(columns[None, :], v_rows[:, None]), axis=-1)
         distance = np.asarray(tree.query(grid.reshape(-1, 2))[0])
         inside = grid[..., 0] < self.skin_x(v_rows)[:, None]
         return np.where(inside, 1, -1).astype(np.float32) * distance.reshape(inside.shape).astype(np.float32)
 
-    def axes(self, pitch_mm: float, shape: tuple[int, int]) -> tuple[Field, Field]:
-        """(x of the pixel columns, v of the pixel rows), mm, as a row and a column vector."""
-        x = (np.arange(shape[1]) + 0.5) * pitch_mm
-        v = self.top_mm - (np.arange(shape[0]) + 0.5) * pitch_mm
+    def axes(self, pitch_mm: float) -> tuple[Field, Field]:
+        """(x of the columns, v of the rows) of the canvas's pixel centres, mm, as a row and a column vector."""
+        x = (np.arange(round(self.width_mm / pitch_mm)) + 0.5) * pitch_mm
+        v = self.top_mm - (np.arange(round(self.height_mm / pitch_mm)) + 0.5) * pitch_mm
         return x.astype(np.float32)[None, :], v.astype(np.float32)[:, None]
 
+    def distance_at(self, x: Field, v: Field) -> Field:
+        """The distance from the skin, nipple included, at an outer grid of x (1 × n) and v (m × 1)."""
+        rows, columns = (self.top_mm - v[:, 0]) / _GRID_MM, x[0] / _GRID_MM
+        return _with_nipple(resampled(self.skin_distance, rows, columns), self.breast, x, v)
 
-def with_nipple(distance: Field, placement: Placement, x: Field, v: Field) -> Field:
+
+def _with_nipple(distance: Field, breast: Breast, x: Field, v: Field) -> Field:
     """The skin distance with the nipple in profile added."""
     length, half_width = _NIPPLE_MM
-    near = (np.abs(x - placement.breast.depth_mm) < 2 * length) & (np.abs(v) < 4 * half_width)
+    near = (np.abs(x - breast.depth_mm) < 2 * length) & (np.abs(v) < 4 * half_width)
     rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
     if rows.size == 0 or columns.size == 0:
         return distance
     part = np.ix_(rows, columns)
-    dx = (x[:, columns] - placement.breast.depth_mm + 1.0) / length
+    dx = (x[:, columns] - breast.depth_mm + 1.0) / length
     dv = v[rows] / half_width
     nipple = (1 - np.sqrt(dx**2 + dv**2)) * half_width
     # A smooth union: the areola rises into the nipple.
@@ -109,13 +118,6 @@ def with_nipple(distance: Field, placement: Placement, x: Field, v: Field) -> Fi
     out = distance.copy()
     out[part] = distance[part] * (1 - gap) + nipple * gap + 3.5 * gap * (1 - gap)
     return out
-
-
-def on_grid(coarse: Field, pitch_mm: float, shape: tuple[int, int]) -> Field:
-    """A 1 mm field of the canvas at the pixel centres of a grid of the given pitch and shape."""
-    rows = (np.arange(shape[0]) + 0.5) * pitch_mm / _SDF_MM
-    columns = (np.arange(shape[1]) + 0.5) * pitch_mm / _SDF_MM
-    return resampled(coarse, rows, columns)
 
 
 def placed(
@@ -127,21 +129,31 @@ def placed(
     """
     breast = woman.breast(standard_view.image_laterality)
     rng = stream(woman.seed, "position", standard_view, *moment)
-    shift = float(rng.normal(0, 4.0))
+    # Whole multiples of the coarsest tissue grid keep image and canvas pixels aligned.
+    shift = round(float(rng.normal(0, 4.0)) / _SNAP_MM) * _SNAP_MM
     if standard_view.view_position is ViewPosition.CC:
-        top_mm = height_mm / 2 + (breast.lateral_mm - breast.medial_mm) / 2 + shift
+        top_mm = _snapped(breast.lateral_mm + 6.0)
+        bottom_mm = -breast.medial_mm - 6.0
+        image_top_mm = top_mm + _snapped((height_mm - top_mm + bottom_mm) / 2) + shift
     else:
         # The fold stays in the picture, a little above the lower edge; the axilla reaches the upper one.
-        top_mm = height_mm - breast.lower_mm - max(4.0, 0.05 * height_mm + shift)
+        top_mm = _snapped(height_mm - breast.lower_mm)
+        bottom_mm = -breast.lower_mm - 6.0
+        image_top_mm = top_mm - max(_snapped(0.05 * height_mm) + shift, 4.0)
     reach = min(width_mm, breast.depth_mm + _NIPPLE_MM[0] + 6.0)
     return Placement(
         breast=breast,
         view_position=standard_view.view_position,
         oblique_angle_deg=woman.oblique_angle_deg + float(rng.normal(0, 2.0)),
+        image_top_mm=image_top_mm,
         top_mm=top_mm,
         width_mm=float(np.ceil(reach / COARSEST_MM) * COARSEST_MM),
-        height_mm=float(np.ceil(height_mm / COARSEST_MM) * COARSEST_MM),
+        height_mm=float(np.ceil((top_mm - bottom_mm) / COARSEST_MM) * COARSEST_MM),
     )
+
+
+def _snapped(length_mm: float) -> float:
+    return round(length_mm / _SNAP_MM) * _SNAP_MM
 
 
 def is_right(standard_view: StandardView) -> bool:

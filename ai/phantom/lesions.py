@@ -15,8 +15,7 @@ from scipy import ndimage
 from ai.exam import ViewPosition
 from ai.phantom.anatomy import Lesion, LesionKind
 from ai.phantom.drawing import Curve, drawn, wandering
-from ai.phantom.geometry import Points
-from ai.phantom.noise import Field, stream
+from ai.phantom.noise import Field, Points, stream
 from ai.phantom.tissue import Sheet
 
 
@@ -141,8 +140,10 @@ def _round_mass(patch: Patch) -> Field:
 
 
 def _oil_cyst(patch: Patch) -> Field:
-    rim = np.exp(-(((patch.radius - patch.half_mm) / 0.32) ** 2)) * (1 + 0.2 * _texture(patch, 0.6))
-    inner = (patch.radius < patch.half_mm) * 0.05
+    angle = np.arctan2(patch.dv, patch.dx)
+    outline = patch.half_mm * (1 + 0.05 * np.cos(2 * angle + patch.rng.uniform(0, 6)) + 0.03 * np.cos(3 * angle))
+    rim = np.exp(-(((patch.radius - outline) / 0.32) ** 2)) * np.clip(0.85 + 0.3 * _texture(patch, 0.9), 0.2, 1.5)
+    inner = (patch.radius < outline) * 0.05
     result: Field = patch.lesion.contrast * (0.42 * rim - inner)
     return result
 
@@ -151,7 +152,7 @@ def _lymph_node(patch: Patch) -> Field:
     tilt = patch.rng.uniform(0, np.pi)
     along = patch.dx * np.cos(tilt) + patch.dv * np.sin(tilt)
     across = patch.dv * np.cos(tilt) - patch.dx * np.sin(tilt)
-    body = np.clip((1 - np.hypot(along / patch.half_mm, across / (0.62 * patch.half_mm))) / 0.16, 0, 1)
+    body = np.clip((1 - np.hypot(along / patch.half_mm, across / (0.62 * patch.half_mm))) / 0.3, 0, 1)
     hilum = np.exp(
         -((along / (0.4 * patch.half_mm)) ** 2) - (((across - 0.3 * patch.half_mm) / (0.3 * patch.half_mm)) ** 2)
     )

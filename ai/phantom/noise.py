@@ -1,7 +1,7 @@
 """Seeded random fields on grids of halving spacing, so that a coarse rendering resembles a fine one.
 
 A field is built from its coarsest lattice: double by cubic B-spline subdivision, add fresh noise, repeat.
-Rendering at 0.4 mm stops one step before 0.2 mm and shares everything above, at a quarter of the cost.
+Rendering at 0.4 mm stops one step before 0.2 mm and shows the same field, at a quarter of the cost.
 """
 
 from __future__ import annotations
@@ -14,9 +14,12 @@ import numpy.typing as npt
 
 #: float32 in practice; numpy's stubs widen float32 × Python float, so the precision is not part of the type.
 Field = npt.NDArray[np.floating[Any]]
+Points = npt.NDArray[np.floating[Any]]
 
 #: Lattice spacing of the coarsest octave, mm; level k has COARSEST_MM / 2**k.
 COARSEST_MM = 25.6
+#: No noise is added below this spacing; finer grids are smooth between.
+FINEST_MM = 0.4
 
 
 def stream(seed: int, *labels: object) -> np.random.Generator:
@@ -43,25 +46,26 @@ def _doubled_rows(field: Field) -> Field:
 
 
 def octaves(
-    rng_seed: int, *labels: object, shape: tuple[int, int], spacing_mm: float, pitch_mm: float, exponent: float = 3.0
+    seed: int, *labels: object, shape: tuple[int, int], spacing_mm: float, pitch_mm: float, exponent: float = 3.0
 ) -> Field:
-    """Noise with power spectrum 1/f**exponent between wavelengths of spacing_mm and the pitch, variance about 1.
+    """Noise with power spectrum 1/f**exponent for lattice spacings of spacing_mm down to FINEST_MM, variance about 1.
 
-    shape: of the result, on a grid of pitch_mm. spacing_mm and pitch_mm: COARSEST_MM over powers of two.
-    Each octave has its own stream, drawn over the whole lattice, so a finer pitch only adds detail.
+    shape: of the result, on a grid of pitch_mm. All lengths are COARSEST_MM over powers of two. Each octave has its own
+    stream, drawn over its whole lattice, so a grid of another pitch samples the same field.
     """
     steps = round(float(np.log2(spacing_mm / pitch_mm)))
     scale = 2**steps
     size = (-(-shape[0] // scale) + 2, -(-shape[1] // scale) + 2)
-    total, power = None, 0.0
+    total, power = np.zeros(size, np.float32), 0.0
     for step in range(steps + 1):
+        if step:
+            total = doubled(total)
+        if spacing_mm / 2**step < FINEST_MM:
+            continue
         amplitude = 0.5 ** (step * (exponent - 2) / 2)
         power += amplitude**2
-        total = None if total is None else doubled(total)
-        lattice = size if total is None else total.shape
-        fresh = stream(rng_seed, *labels, step).standard_normal(lattice, dtype=np.float32) * np.float32(amplitude)
-        total = fresh if total is None else total + fresh
-    assert total is not None
+        fresh = stream(seed, *labels, step).standard_normal(total.shape, dtype=np.float32)
+        total = total + fresh * np.float32(amplitude)
     # Subdivision smooths each octave to about half its standard deviation; bring the sum back to about 1.
     return total[: shape[0], : shape[1]] * np.float32(1.75 / np.sqrt(power))
 

@@ -9,10 +9,13 @@ from scipy import ndimage
 
 from ai.exam import ImageLaterality, StandardView, ViewPosition
 from ai.phantom.anatomy import Woman
-from ai.phantom.geometry import Placement, Points
-from ai.phantom.noise import Field, octaves, resampled, stream
+from ai.phantom.drawing import Curve, drawn, wandering
+from ai.phantom.geometry import Placement
+from ai.phantom.noise import Field, Points, octaves, resampled, stream
 
 _VOLUME = (30, 36, 36)  # depth × lateral × superior; lateral and superior reach ±1.2
+_TUBE_KNOTS = 12
+_STRAND_FIELD_MM = 0.4  # grid of the fields whose zero crossings are strands
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,16 +35,17 @@ class Sheet:
         rows, columns = self.skin_distance.shape
         return rows, columns
 
-    def noise(self, name: str, spacing_mm: float, exponent: float = 3.0) -> Field:
-        """A random field of this breast and view."""
+    def noise(self, name: str, spacing_mm: float, exponent: float = 3.0, pitch_mm: float | None = None) -> Field:
+        """A random field of this breast and view, on the sheet's grid or over the same area on another."""
+        pitch = pitch_mm or self.pitch_mm
         return octaves(
             self.seed,
             self.placement.view_position,
             self.placement.breast.texture_seed,
             name,
-            shape=self.shape,
+            shape=(round(self.placement.height_mm / pitch), round(self.placement.width_mm / pitch)),
             spacing_mm=spacing_mm,
-            pitch_mm=self.pitch_mm,
+            pitch_mm=pitch,
             exponent=exponent,
         )
 
@@ -58,9 +62,9 @@ def gland_volume(woman: Woman, image_laterality: ImageLaterality) -> Field:
         (lateral - breast.gland_lateral * back * 2) ** 2 + ((superior - breast.gland_superior * back * 2) * 1.1) ** 2
     )
     inside = 1 - np.sqrt((depth * 0.98) ** 2.2 + lateral**2 + superior**2)
-    cone = 0.9 - radius / (0.2 + 0.8 * back) - 2.2 * np.clip((0.38 - depth) / 0.38, 0, 1) ** 2
+    cone = 0.9 - radius / (0.2 + 0.75 * back) - 1.3 * np.clip((0.34 - depth) / 0.34, 0, 1) ** 2
     lumps = _lumps(stream(woman.seed, "gland"), 0.75) + _lumps(stream(woman.seed, "gland", image_laterality), 0.6)
-    score = cone + 0.36 * lumps - 0.9 * np.exp(-np.clip(inside, 0, None) / 0.06)
+    score = cone + 0.42 * lumps - 0.9 * np.exp(-np.clip(inside, 0, None) / 0.06)
     threshold = np.quantile(score[inside > 0], 1 - breast.gland_fraction)
     gland = 1 / (1 + np.exp(-(score - threshold) / 0.16)) * (inside > 0)
     result: Points = gland.astype(np.float32)
@@ -77,10 +81,15 @@ def _lumps(rng: np.random.Generator, weight: float) -> Points:
 def tissue(sheet: Sheet, woman: Woman, standard_view: StandardView) -> Field:
     """The signal of one normal breast on one view: 0 and up, about 1 for the brightest tissue."""
     gland = projected_gland(sheet, gland_volume(woman, standard_view.image_laterality))
-    signal = parenchyma(sheet, gland)
+    signal = parenchyma(sheet, gland) + vessels_and_ducts(
+        sheet, stream(woman.seed, "tubes", standard_view.image_laterality)
+    )
     if standard_view.view_position is ViewPosition.MLO:
         share, bright = pectoral(sheet)
         signal = signal * (1 - share) + share * (bright + np.float32(0.35) * (signal - np.float32(0.2)))
+    if woman.implant:
+        share = implant(sheet)
+        signal = signal * (1 - share) + share * (np.float32(0.93) + np.float32(0.02) * sheet.noise("implant", 25.6))
     line, dark = skin(sheet)
     return signal * dark + line
 
@@ -107,13 +116,13 @@ def strands(sheet: Sheet, name: str, *, spacing_mm: float, width: float, stretch
 
     stretch: length over breadth. lean: radians off that way. They are Cooper's ligaments, septa and small vessels.
     """
-    field = sheet.noise(name, spacing_mm, 3.6)
+    field = sheet.noise(name, spacing_mm, 4.5, _STRAND_FIELD_MM)
     nipple = sheet.placement.breast.depth_mm * 1.15
     # Polar coordinates about a point behind the nipple keep the lines converging there.
     radius = np.hypot(sheet.x - nipple, sheet.v)
     angle = np.arctan2(sheet.v, nipple - sheet.x)
-    rows = (angle + lean * np.log((radius + 8) / 60)) * 60.0 / sheet.pitch_mm + field.shape[0] / 2
-    columns = np.broadcast_to(radius / stretch / sheet.pitch_mm, rows.shape)
+    rows = (angle + lean * np.log((radius + 8) / 60)) * 60.0 / _STRAND_FIELD_MM + field.shape[0] / 2
+    columns = np.broadcast_to(radius / stretch / _STRAND_FIELD_MM, rows.shape)
     sampled = ndimage.map_coordinates(field, [rows, columns], order=1, mode="mirror", output=np.float32)
     result: Field = np.exp(-((sampled / np.float32(width)) ** 2)).astype(np.float32)
     return result
@@ -129,7 +138,7 @@ def parenchyma(sheet: Sheet, gland: Field) -> Field:
     # Lobules of fat eat into the gland from its border; septa hold on longest.
     score = 1.5 * gland + 0.10 * cloud + 0.30 * (septa - 0.5) + 0.16 * (mesh - 0.4)
     dense = _step(score, 0.05, 1.0) * deep * _step(gland, 0.0, 0.12)
-    body = 0.42 + 0.12 * gland + 0.045 * cloud + 0.16 * (mesh - 0.4) + 0.10 * (septa - 0.5)
+    body = 0.42 + 0.12 * gland + 0.06 * cloud + 0.11 * (mesh - 0.4) + 0.10 * (septa - 0.5)
     depth = np.clip(1 - sheet.x / breast.depth_mm, 0, 1)
     fat = 0.13 + 0.07 * deep + 0.03 * depth + 0.016 * cloud + mesh * (0.05 + 0.13 * deep * breast.strands)
     result: Field = fat + dense * np.clip(body, 0.05, 0.7)
@@ -147,6 +156,41 @@ def sum_of_strands(sheet: Sheet) -> Field:
     return result
 
 
+def vessels_and_ducts(sheet: Sheet, rng: np.random.Generator) -> Field:
+    """Vessels winding through the fat and ducts fanning back from the nipple; both are the same in either view."""
+    curves = []
+    for _ in range(int(rng.integers(4, 9))):
+        start = np.array([rng.uniform(0.0, 0.2), rng.uniform(-0.5, 0.85), rng.uniform(-0.5, 0.85)])
+        end = np.array([rng.uniform(0.5, 0.9), *rng.uniform(-0.45, 0.45, 2)])
+        curves.append(
+            _tube(sheet, wandering(rng, start, end, sway=0.14), rng.uniform(1.0, 2.6), rng.uniform(0.03, 0.08))
+        )
+    for _ in range(int(rng.integers(7, 13))):
+        nipple = np.array([0.985, *rng.normal(0, 0.015, 2)])
+        end = np.array([rng.uniform(0.6, 0.82), *rng.normal(0, 0.2, 2)])
+        fading = np.linspace(1, 0.2, _TUBE_KNOTS * 6)
+        curves.append(_tube(sheet, wandering(rng, nipple, end, sway=0.05), rng.uniform(0.8, 1.5), 0.09 * fading))
+    return drawn(curves, sheet.shape)
+
+
+def _tube(sheet: Sheet, path: Points, width_mm: float, brightness: float | Points) -> Curve:
+    x, v = sheet.placement.projected(path[:, 0], path[:, 1], path[:, 2])
+    rows, columns = (sheet.placement.top_mm - v) / sheet.pitch_mm - 0.5, x / sheet.pitch_mm - 0.5
+    return Curve(points=np.stack((rows, columns), axis=1), width=width_mm / sheet.pitch_mm, brightness=brightness)
+
+
+def implant(sheet: Sheet) -> Field:
+    """Share 0–1 of a smooth dome on the chest wall that takes most of the breast."""
+    placement = sheet.placement
+    breast = placement.breast
+    cc = placement.view_position is ViewPosition.CC
+    middle = 0.0 if cc else 0.12 * breast.upper_mm
+    half = 0.72 * min(breast.lateral_mm, breast.medial_mm) if cc else 0.8 * breast.lower_mm
+    level = np.abs((sheet.v - middle) / half) ** 2.3 + (sheet.x / (0.66 * breast.depth_mm)) ** 2.3
+    dome = np.minimum((1 - level) * half / 2.3, sheet.skin_distance - 5.0)
+    return _step(dome, 0.0, 0.9)
+
+
 def skin(sheet: Sheet) -> tuple[Field, Field]:
     """(the skin line's brightness, the factor by which tissue darkens towards the edge)."""
     d = sheet.skin_distance
@@ -154,6 +198,8 @@ def skin(sheet: Sheet) -> tuple[Field, Field]:
     thickness = 1.1 + 0.9 * areola
     line = np.exp(-(((d - thickness * 0.75) / (thickness * 0.5)) ** 2)) * (0.15 + 0.16 * areola)
     rolloff = 1 - np.exp(-np.clip(d, 0, None) / 2.2)
+    nipple = np.exp(-((sheet.v / 5.5) ** 2) - (((sheet.x - sheet.placement.breast.depth_mm) / 5.0) ** 2)) * 0.16
+    line = line * (1 - 0.5 * areola) + nipple
     return line.astype(np.float32), (0.35 + 0.65 * rolloff).astype(np.float32)
 
 
@@ -162,11 +208,13 @@ def pectoral(sheet: Sheet) -> tuple[Field, Field]:
     placement = sheet.placement
     top, end = placement.top_mm, placement.breast.pectoral_reach_mm
     t = np.clip((sheet.v - end) / (top - end), 0, None)
-    wobble = sheet.noise("muscle edge", 25.6, 5.0) * 1.5
-    edge = placement.breast.pectoral_mm * (t**0.92 + 0.10 * np.sin(np.pi * np.minimum(t, 1))) + wobble
-    share = _step(edge - sheet.x, -1.2, 1.6) * (sheet.v > end)
-    fibres = strands(sheet, "muscle", spacing_mm=3.2, width=0.5, stretch=6.0, lean=0.5)
-    bright = 0.56 + 0.13 * np.clip((edge - sheet.x) / 50.0, 0, 1) + 0.05 * (fibres - 0.5)
+    wobble = sheet.noise("muscle edge", 25.6, 5.0) * 1.2
+    edge = placement.breast.pectoral_mm * (t**1.02 + 0.07 * np.sin(np.pi * np.minimum(t, 1))) + wobble
+    depth = edge - sheet.x
+    # The edge is crisp above and melts into the breast below, where the muscle thins out.
+    share = _step(depth, -1.0, 1.5) * _step(t, 0.0, 0.3)
+    fibres = np.sin((depth + 3.0 * sheet.noise("fibres", 12.8, 4.0)) * 0.9) * 0.012
+    bright = 0.50 + 0.15 * np.clip(depth / 45.0, 0, 1) + 0.03 * t + fibres + 0.02 * sheet.noise("muscle", 12.8)
     return share.astype(np.float32), bright.astype(np.float32)
 
 
