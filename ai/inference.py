@@ -30,6 +30,7 @@ from ai.findings import (
     CompositionAssessment,
     InputInstance,
     Reading,
+    ReadOutcome,
     Stratum,
 )
 from ai.models import CompositionModel, DetectionModel, ModelCard, Task
@@ -40,14 +41,6 @@ from ai.self_check import SelfCheckFailed, answers, largest_difference
 from ai.sources import Sources
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class ReadOutcome:
-    """previews: SOP Instance UID → PNG, 8-bit grey, whole stored image, longer side at most 1024."""
-
-    reading: Reading
-    previews: Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +84,11 @@ class Engine:
         self._operating_points = operating_points
         self._strategy_name, self._strategy = strategy, reading.load(strategy)
         self._device = device
+
+    @property
+    def algorithm(self) -> Algorithm:
+        """The detection model's identification."""
+        return _algorithm(self._detection.card)
 
     def self_check(self) -> list[SelfCheckResult]:
         """Run every bundle's self-check here and now. Raises SelfCheckFailed, naming the model."""

@@ -66,6 +66,11 @@ class Node:
         self._housekeeper.start()
         self.receiver.start()
 
+    def connect(self) -> None:
+        """Only look at what is kept, and ask for work, beside a node that may be running; `stop` ends it."""
+        self.database.create_schema()
+        self._jobs.connect()
+
     def stop(self) -> None:
         """Stop cleanly; what is under way is finished or run again at the next start."""
         self.receiver.stop()

@@ -19,9 +19,9 @@ def retry_after_s(settings: Destination, attempts: int) -> float:
     return min(settings.max_retry_s, settings.first_retry_s * 2.0 ** min(attempts - 1, 30))
 
 
-def judged(delivery: Delivery, sent: Sent, settings: Destination, *, attempt: int, now: datetime) -> Delivery:
-    """The delivery after attempt number `attempt` (counted from 0)."""
-    tried = replace(delivery, attempts=attempt + 1, last_status=sent.status)
+def judged(delivery: Delivery, sent: Sent, settings: Destination, now: datetime) -> Delivery:
+    """The delivery after one more attempt."""
+    tried = replace(delivery, attempts=delivery.attempts + 1, last_status=sent.status)
     if sent.error is None:
         return replace(tried, state=DeliveryState.DELIVERED, last_error="", delivered_at=now)
     tried = replace(tried, last_error=str(sent.error))

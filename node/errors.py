@@ -94,3 +94,7 @@ class NotFound(NodeError):
 
 class ReaderDied(NodeError):
     """The inference child process ended while it read an exam."""
+
+
+class ReaderStopped(NodeError):
+    """The node is stopping; the exam at hand is read after the next start."""

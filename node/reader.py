@@ -19,7 +19,7 @@ from pathlib import Path
 from ai.exam import Exam
 from ai.findings import Algorithm, ReadOutcome
 from node import logs
-from node.errors import ConfigError, ReaderDied
+from node.errors import ConfigError, ReaderDied, ReaderStopped
 from node.settings import ReadingSettings
 
 log = logs.get(__name__)
@@ -46,6 +46,7 @@ class Reader:
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
         self._deaths = 0
+        self._stopping = False
         self._algorithm: Algorithm | None = None
 
     @property
@@ -69,8 +70,13 @@ class Reader:
             self._start()
 
     def read(self, exam: Exam, files: Mapping[str, Path], revision: int) -> ReadOutcome:
-        """Read one exam. Raises ReaderDied when the child ended or took longer than reading.timeout_s."""
+        """Read one exam.
+
+        Raises ReaderDied when the child ended or took longer than reading.timeout_s, ReaderStopped after `stop`.
+        """
         with self._lock:
+            if self._stopping:
+                raise ReaderStopped("the node is stopping")
             if self._process is None or self._process.poll() is not None:
                 self._restart()
             pipe = self._open_pipe()
@@ -82,6 +88,8 @@ class Reader:
                 answer = pipe.recv()
             except (EOFError, OSError) as error:
                 code = self._kill()
+                if self._stopping:
+                    raise ReaderStopped("the node is stopping") from error
                 raise ReaderDied(f"the reading process ended with exit code {code}") from error
         if isinstance(answer, ReadOutcome):
             self._deaths = 0
@@ -90,6 +98,7 @@ class Reader:
 
     def stop(self) -> None:
         """End the child, also in the middle of an exam: the exam's job is run again at the next start."""
+        self._stopping = True
         process = self._process
         if process is not None:
             process.kill()

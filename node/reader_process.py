@@ -6,13 +6,16 @@ It is asked and answers over the socket FD (pickled; both ends are this software
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 from multiprocessing.connection import Connection
+from pathlib import Path
 
-from ai.inference import Engine
-
+from ai.bundle import SHIPPED
+from ai.calibration import OperatingPoints
 from ai.findings import ReadOutcome
+from ai.inference import Engine
 from node.reader import ReadRequest
 from node.settings import ReadingSettings
 
@@ -20,14 +23,20 @@ from node.settings import ReadingSettings
 def make_engine(settings: ReadingSettings) -> Engine:
     """The engine these settings describe, self-checked. Raises what is wrong with the bundles."""
     engine = Engine(
-        settings.bundles,
-        operating_points=settings.operating_points.model_dump(),
+        [_folder(name) for name in settings.bundles],
+        operating_points=OperatingPoints.model_validate(settings.operating_points.model_dump()),
         strategy=settings.strategy,
         device=settings.device,
-        threads=settings.threads,
+        threads=settings.threads or os.cpu_count() or 1,
     )
     engine.self_check()
     return engine
+
+
+def _folder(bundle: str) -> Path:
+    """A shipped bundle's folder by its name; anything with a slash or an ending is a path already."""
+    shipped = SHIPPED / bundle
+    return shipped if shipped.is_dir() else Path(bundle)
 
 
 def serve(pipe: Connection) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import case, func, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from storage import records, schema
 from storage.database import Database
@@ -62,7 +62,8 @@ class Index:
                 study_instance_uid=instance.study_instance_uid,
                 state=StudyState.STORED.value,
                 revision=0,
-                attempts=0,
+                failures=0,
+                jobs=0,
                 first_received_at=instance.received_at,
                 patient_id=instance.patient_id,
                 issuer_of_patient_id=instance.issuer_of_patient_id,
@@ -150,7 +151,7 @@ class Index:
                 .values(
                     state=StudyState.READING.value,
                     revision=schema.StudyRow.revision + 1,
-                    attempts=0,
+                    failures=0,
                     due_at=None,
                     changed_at=now,
                 )
@@ -196,7 +197,7 @@ class Index:
                 )
                 .values(
                     state=case({old.value: new.value for old, new in steps.items()}, value=schema.StudyRow.state),
-                    attempts=0,
+                    failures=0,
                     changed_at=datetime.now(UTC),
                 )
                 .returning(schema.StudyRow.study_instance_uid)
@@ -211,21 +212,22 @@ class Index:
                 update(row).where(row.study_instance_uid == study_instance_uid).values(revision=row.revision)
             )
 
-    def count_attempt(self, study_instance_uid: str, revision: int) -> int:
-        """Count one more start of the current stage, and return the count; 0 when the revision is another by now."""
+    def count_failure(self, study_instance_uid: str) -> int:
+        """Count one more failure of the current stage, and return the count."""
+        return self._count(study_instance_uid, schema.StudyRow.failures)
+
+    def next_job(self, study_instance_uid: str) -> int:
+        """The number of the study's next job; never the same twice."""
+        return self._count(study_instance_uid, schema.StudyRow.jobs)
+
+    def _count(self, study_instance_uid: str, column: InstrumentedAttribute[int]) -> int:
         with self._database.transaction() as session:
-            return (
-                session.scalar(
-                    update(schema.StudyRow)
-                    .where(
-                        schema.StudyRow.study_instance_uid == study_instance_uid,
-                        schema.StudyRow.revision == revision,
-                    )
-                    .values(attempts=schema.StudyRow.attempts + 1)
-                    .returning(schema.StudyRow.attempts)
-                )
-                or 0
-            )
+            return session.scalars(
+                update(schema.StudyRow)
+                .where(schema.StudyRow.study_instance_uid == study_instance_uid)
+                .values({column: column + 1})
+                .returning(column)
+            ).one()
 
     # ---------------------------------------------------------------- history
 

@@ -71,12 +71,16 @@ class Instance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """One study and where it stands. `due_at`: when it counts as whole (RECEIVING only)."""
+    """One study and where it stands.
+
+    due_at: when it counts as whole (RECEIVING only). failures: of the stage it is in. jobs: how many it has had.
+    """
 
     study_instance_uid: str
     state: StudyState
     revision: int
-    attempts: int
+    failures: int
+    jobs: int
     due_at: datetime | None
     first_received_at: datetime
     last_received_at: datetime

@@ -58,13 +58,13 @@ class DurableJobs:
 
         # The engine recovers jobs by this name and these arguments: both are part of JOBS_VERSION.
         @DBOS.workflow(name="job", max_recovery_attempts=None)
-        def job(stage: str, study_instance_uid: str, revision: int, attempt: int, destination: str) -> None:
+        def job(stage: str, study_instance_uid: str, revision: int, number: int, destination: str) -> None:
             run(
                 Job(
                     stage=Stage(stage),
                     study_instance_uid=study_instance_uid,
                     revision=revision,
-                    attempt=attempt,
+                    number=number,
                     destination=destination,
                 )
             )
@@ -75,6 +75,10 @@ class DurableJobs:
             DBOS.register_queue(
                 name, worker_concurrency=concurrency, polling_interval_sec=_POLLING_S, on_conflict="always_update"
             )
+        self.connect()
+
+    def connect(self) -> None:
+        """Only enqueue, for a worker elsewhere to run; for commands beside a running node."""
         self._client = DBOSClient(
             system_database_engine=self._engine, serializer=DBOSPortableJSONSerializer(), application_name=_NAME
         )
@@ -90,7 +94,7 @@ class DurableJobs:
         if delay_s > 0:
             options["delay_seconds"] = delay_s
         self._started().enqueue_in_transaction(
-            session, options, str(job.stage), job.study_instance_uid, job.revision, job.attempt, job.destination
+            session, options, str(job.stage), job.study_instance_uid, job.revision, job.number, job.destination
         )
 
     def is_waiting(self, job: Job) -> bool:
@@ -103,7 +107,8 @@ class DurableJobs:
     def stop(self, patience_s: float) -> None:
         """See `JobQueue`."""
         if self._client is not None:
-            DBOS.destroy(workflow_completion_timeout_sec=max(1, int(patience_s)))
+            if self._lock is not None:
+                DBOS.destroy(workflow_completion_timeout_sec=max(1, int(patience_s)))
             self._client.destroy()
             self._client = None
         if self._lock is not None:

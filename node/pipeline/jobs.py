@@ -22,28 +22,32 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """One piece of work: ids only, nothing of the patient. `attempt` makes the id of a retry another one."""
+    """One piece of work: ids only, nothing of the patient. `number` counts the jobs of one study."""
 
     stage: Stage
     study_instance_uid: str
     revision: int
-    attempt: int
+    number: int
     destination: str = ""
 
     @property
     def prefix(self) -> str:
-        """What the ids of all attempts at this work begin with."""
+        """What the ids of all jobs for this work begin with."""
         return ":".join((self.stage, self.study_instance_uid, str(self.revision), self.destination, ""))
 
     @property
     def job_id(self) -> str:
         """The same job always has the same id: enqueued twice, it exists once."""
-        return f"{self.prefix}{self.attempt}"
+        return f"{self.prefix}{self.number}"
 
     @property
     def queue(self) -> str:
         """The queue it waits in."""
         return f"{self.stage}-{self.destination}" if self.destination else str(self.stage)
+
+
+class NotFinished(BaseException):
+    """Raised out of a job that is to be run again by the next worker. Not an Exception: that would end the job."""
 
 
 class JobQueue(Protocol):
@@ -53,7 +57,7 @@ class JobQueue(Protocol):
         """Add a job in `session`'s transaction, to be run `delay_s` seconds from now or later."""
 
     def is_waiting(self, job: Job) -> bool:
-        """Whether any attempt at this work waits or runs."""
+        """Whether any job for this work waits or runs."""
 
     def start(self, run: Callable[[Job], None]) -> None:
         """Take up what an earlier process left, and run jobs from now on, with `run`."""

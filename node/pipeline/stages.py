@@ -19,8 +19,9 @@ from ai.reasons import Reason, ReasonCode
 from node import delivery, logs, routing
 from node.config import Config
 from node.destinations import Outgoing
+from node.errors import ReaderStopped
 from node.exams import StoredExam, stored_exam
-from node.pipeline.jobs import Job, JobQueue, Stage
+from node.pipeline.jobs import Job, JobQueue, NotFinished, Stage
 from node.reader import Reader
 from node.reporting import NoSource, Reporting
 from storage.database import Database
@@ -63,6 +64,8 @@ class Stages:
         with structlog.contextvars.bound_contextvars(job=job.job_id):
             try:
                 stage(job)
+            except ReaderStopped as stopped:
+                raise NotFinished from stopped
             except Exception as error:
                 log.exception("stage failed", stage=job.stage)
                 self._again(job, f"{type(error).__name__}: {error}")
@@ -87,18 +90,17 @@ class Stages:
         study = self._index.study(job.study_instance_uid)
         if study is None or study.revision != job.revision or study.state is not StudyState.READING:
             return
-        attempts = self._index.count_attempt(job.study_instance_uid, job.revision)
         stored = stored_exam(study, self._index.instances(job.study_instance_uid), self._rooms.store)
-        if attempts > self._rooms.config.reading.max_attempts:
-            outcome = self._not_read(stored.exam, job.revision, attempts - 1)
+        if study.failures >= self._rooms.config.reading.max_attempts:
+            outcome = self._not_read(stored.exam, job.revision, study.failures)
         else:
             outcome = self._rooms.reader.read(stored.exam, stored.files, job.revision)
         self._rooms.passed("read: done")
         self._save(job, _telling(outcome.reading, stored), outcome)
         self._rooms.passed("read: committed")
 
-    def _not_read(self, exam: Exam, revision: int, attempts: int) -> ReadOutcome:
-        reason = Reason(ReasonCode.READER_FAILED, detail=f"{attempts} attempts")
+    def _not_read(self, exam: Exam, revision: int, failures: int) -> ReadOutcome:
+        reason = Reason(ReasonCode.READER_FAILED, detail=f"{failures} attempts")
         reading = Reading(
             study_instance_uid=exam.study_instance_uid,
             revision=revision,
@@ -143,7 +145,7 @@ class Stages:
         stored = self._outbox.reading(job.study_instance_uid, job.revision)
         if study is None or stored is None or (study.revision, study.state) != (job.revision, StudyState.REPORTING):
             return
-        if self._index.count_attempt(job.study_instance_uid, job.revision) > _REPORT_ATTEMPTS:
+        if study.failures >= _REPORT_ATTEMPTS:
             self._hold(job, StudyState.REPORTING, f"no report after {_REPORT_ATTEMPTS} attempts")
             return
         instances = self._index.instances(job.study_instance_uid)
@@ -167,7 +169,7 @@ class Stages:
                 what = f"not made: {result.error}" if result.error else f"{result.sop_instance_uid}"
                 self._tell(index, job.study_instance_uid, job.revision, "report", f"{result.kind} {what}")
             for name in dict.fromkeys(item.destination for item in reported.deliveries):
-                self._enqueue(session, Stage.DELIVER, job.study_instance_uid, job.revision, destination=name)
+                self._enqueue(session, Stage.DELIVER, job.study_instance_uid, job.revision, name)
             self._settle(joined, job)
         self._rooms.passed("report: committed")
 
@@ -188,7 +190,7 @@ class Stages:
         }
         for sent in delivery.send(self._rooms.config, job.destination, self._outgoing(job, list(pending))):
             now = datetime.now(UTC)
-            after = delivery.judged(pending[sent.sop_instance_uid], sent, settings, attempt=job.attempt, now=now)
+            after = delivery.judged(pending[sent.sop_instance_uid], sent, settings, now)
             self._rooms.passed("deliver: sent")
             self._outbox.save_delivery(after)
             what = after.state.sentence if after.state is not DeliveryState.PENDING else "will be tried again"
@@ -231,7 +233,9 @@ class Stages:
             if waiting:
                 due_at = min(item.due_at for item in waiting)
                 delay_s = max(0.0, (due_at - datetime.now(UTC)).total_seconds())
-                self._rooms.jobs.enqueue(session, replace(job, attempt=job.attempt + 1), delay_s)
+                self._enqueue(
+                    session, job.stage, job.study_instance_uid, job.revision, job.destination, delay_s=delay_s
+                )
             self._settle(joined, job)
 
     def _settle(self, joined: Database, job: Job) -> None:
@@ -270,65 +274,59 @@ class Stages:
             index.advance(study_instance_uid, study.revision, {StudyState.UNDELIVERED: StudyState.DELIVERING})
             for name in dict.fromkeys(item.destination for item in failed):
                 count = outbox.requeue(study_instance_uid, study.revision, name, datetime.now(UTC))
-                attempts = self._attempts(outbox, study_instance_uid, study.revision, name)
-                self._enqueue(
-                    session, Stage.DELIVER, study_instance_uid, study.revision, destination=name, attempt=attempts
-                )
+                self._enqueue(session, Stage.DELIVER, study_instance_uid, study.revision, name)
                 self._tell(index, study_instance_uid, study.revision, "deliver", f"{count} requeued for {name}")
         return len(failed)
 
-    @staticmethod
-    def _attempts(outbox: Outbox, study: str, revision: int, destination: str) -> int:
-        every = outbox.deliveries(study, revision=revision, destination=destination)
-        return max((item.attempts for item in every), default=0)
-
     def reconcile(self) -> int:
         """Enqueue what should be waiting and is not; returns how many jobs were missing."""
-        missing = 0
-        for study in self._index.studies([StudyState.READING, StudyState.REPORTING]):
-            stage = Stage.READ if study.state is StudyState.READING else Stage.REPORT
-            missing += self._ensure(self._job(stage, study.study_instance_uid, study.revision, attempt=study.attempts))
-        groups = {
-            (item.study_instance_uid, item.revision, item.destination)
-            for item in self._outbox.deliveries(states=[DeliveryState.PENDING])
-        }
-        for study_uid, revision, name in sorted(groups):
-            attempts = self._attempts(self._outbox, study_uid, revision, name)
-            missing += self._ensure(self._job(Stage.DELIVER, study_uid, revision, attempt=attempts, destination=name))
-        return missing
+        wanted = [
+            (
+                Stage.READ if study.state is StudyState.READING else Stage.REPORT,
+                study.study_instance_uid,
+                study.revision,
+                "",
+            )
+            for study in self._index.studies([StudyState.READING, StudyState.REPORTING])
+        ]
+        pending = self._outbox.deliveries(states=[DeliveryState.PENDING])
+        wanted += dict.fromkeys(
+            (Stage.DELIVER, item.study_instance_uid, item.revision, item.destination) for item in pending
+        )
+        return sum(self._ensure(*work) for work in wanted)
 
-    def _ensure(self, job: Job) -> bool:
-        if self._rooms.jobs.is_waiting(job):
+    def _ensure(self, stage: Stage, study: str, revision: int, destination: str) -> bool:
+        work = Job(stage=stage, study_instance_uid=study, revision=revision, number=0, destination=destination)
+        if self._rooms.jobs.is_waiting(work):
             return False
-        log.warning("job was missing", job=job.job_id)
-        if job.stage is not Stage.DELIVER:  # its id may be used up: count one more
-            job = replace(job, attempt=self._index.count_attempt(job.study_instance_uid, job.revision))
+        log.warning("a job was missing", work=work.prefix)
         with self._rooms.database.transaction() as session:
-            self._rooms.jobs.enqueue(session, job)
+            self._enqueue(session, stage, study, revision, destination)
         return True
 
     def _again(self, job: Job, why: str) -> None:
-        study = self._index.study(job.study_instance_uid)
-        if study is None or study.revision != job.revision:
-            return
-        attempt = job.attempt + 1 if job.stage is Stage.DELIVER else max(study.attempts, job.attempt + 1)
-        delay_s = min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2.0 ** min(attempt - 1, 20))
-        due = (datetime.now(UTC) + timedelta(seconds=delay_s)).isoformat(timespec="seconds")
         with self._rooms.database.transaction() as session:
             index = Index(self._rooms.database.joining(session))
+            failures = index.count_failure(job.study_instance_uid)
+            delay_s = min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2.0 ** min(failures - 1, 20))
+            due = (datetime.now(UTC) + timedelta(seconds=delay_s)).isoformat(timespec="seconds")
             self._tell(index, job.study_instance_uid, job.revision, job.stage, f"failed: {why}; again at {due}")
-            self._rooms.jobs.enqueue(session, replace(job, attempt=attempt), delay_s)
+            self._follow(session, job, delay_s)
 
     def _hold(self, job: Job, state: StudyState, why: str) -> None:
         if self._index.advance(job.study_instance_uid, job.revision, {state: StudyState.HELD}):
             self._tell(self._index, job.study_instance_uid, job.revision, job.stage, f"held for a person: {why}")
 
-    def _enqueue(self, session: Any, stage: Stage, study: str, revision: int, **more: Any) -> None:
-        self._rooms.jobs.enqueue(session, self._job(stage, study, revision, **more))
+    def _enqueue(
+        self, session: Any, stage: Stage, study: str, revision: int, destination: str = "", *, delay_s: float = 0.0
+    ) -> None:
+        number = Index(self._rooms.database.joining(session)).next_job(study)
+        job = Job(stage=stage, study_instance_uid=study, revision=revision, number=number, destination=destination)
+        self._rooms.jobs.enqueue(session, job, delay_s)
 
-    @staticmethod
-    def _job(stage: Stage, study: str, revision: int, *, attempt: int = 0, destination: str = "") -> Job:
-        return Job(stage=stage, study_instance_uid=study, revision=revision, attempt=attempt, destination=destination)
+    def _follow(self, session: Any, job: Job, delay_s: float) -> None:
+        """Enqueue the same work once more."""
+        self._enqueue(session, job.stage, job.study_instance_uid, job.revision, job.destination, delay_s=delay_s)
 
     @staticmethod
     def _tell(index: Index, study: str, revision: int, stage: str, text: str) -> None:

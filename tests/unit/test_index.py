@@ -160,13 +160,14 @@ def test_hasten_only_ever_makes_it_sooner_and_only_what_still_receives(index: In
     assert index.study(STUDY).due_at is None
 
 
-def test_attempts_count_up_and_begin_again_with_the_next_stage(index: Index) -> None:
+def test_failures_begin_again_with_the_next_stage_and_job_numbers_never_do(index: Index) -> None:
     index.add_instance(instance(1), due_now)
     index.close_study(STUDY, NOW)
-    assert [index.count_attempt(STUDY, 1) for _ in range(3)] == [1, 2, 3]
-    assert index.count_attempt(STUDY, 7) == 0
+    assert [index.count_failure(STUDY) for _ in range(3)] == [1, 2, 3]
+    assert [index.next_job(STUDY) for _ in range(2)] == [1, 2]
     index.advance(STUDY, 1, {StudyState.READING: StudyState.REPORTING})
-    assert index.count_attempt(STUDY, 1) == 1
+    assert index.count_failure(STUDY) == 1
+    assert index.next_job(STUDY) == 3
 
 
 def test_a_reading_is_saved_once_per_revision(index: Index, outbox: Outbox) -> None:
