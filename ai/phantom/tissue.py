@@ -89,7 +89,7 @@ def tissue(sheet: Sheet, woman: Woman, standard_view: StandardView) -> Field:
         signal = signal * (1 - share) + share * (bright + np.float32(0.35) * (signal - np.float32(0.2)))
     if woman.implant:
         share = implant(sheet)
-        signal = signal * (1 - share) + share * (np.float32(0.93) + np.float32(0.02) * sheet.noise("implant", 25.6))
+        signal = signal * (1 - share) + share * (np.float32(0.86) + np.float32(0.02) * sheet.noise("implant", 25.6))
     line, dark = skin(sheet)
     return signal * dark + line
 
@@ -138,22 +138,22 @@ def parenchyma(sheet: Sheet, gland: Field) -> Field:
     # Lobules of fat eat into the gland from its border; septa hold on longest.
     score = 1.5 * gland + 0.10 * cloud + 0.30 * (septa - 0.5) + 0.16 * (mesh - 0.4)
     dense = _step(score, 0.05, 1.0) * deep * _step(gland, 0.0, 0.12)
-    body = 0.42 + 0.12 * gland + 0.06 * cloud + 0.11 * (mesh - 0.4) + 0.10 * (septa - 0.5)
+    body = 0.42 + 0.12 * gland + 0.07 * cloud + 0.05 * (mesh - 0.4) + 0.10 * (septa - 0.5)
     depth = np.clip(1 - sheet.x / breast.depth_mm, 0, 1)
-    fat = 0.13 + 0.07 * deep + 0.03 * depth + 0.016 * cloud + mesh * (0.05 + 0.13 * deep * breast.strands)
+    fat = 0.105 + 0.05 * deep + 0.03 * depth + 0.02 * cloud + mesh * (0.05 + 0.17 * deep * breast.strands)
     result: Field = fat + dense * np.clip(body, 0.05, 0.7)
     return result
 
 
 def sum_of_strands(sheet: Sheet) -> Field:
     """Strands of several sizes and directions, about 0–1."""
-    fine = strands(sheet, "fine+", spacing_mm=3.2, width=0.16, stretch=2.4, lean=0.35)
-    fine += strands(sheet, "fine-", spacing_mm=3.2, width=0.16, stretch=2.4, lean=-0.4)
-    wide = strands(sheet, "wide+", spacing_mm=12.8, width=0.07, stretch=2.2, lean=0.15)
-    wide += strands(sheet, "wide-", spacing_mm=6.4, width=0.10, stretch=1.6, lean=-0.2)
-    gate = 0.55 + 0.45 * np.tanh(1.4 * sheet.noise("gate", 12.8))
-    result: Field = (0.28 * fine + 0.75 * wide * gate).astype(np.float32)
-    return result
+    fine = strands(sheet, "fine+", spacing_mm=3.2, width=0.12, stretch=3.6, lean=0.30)
+    fine += strands(sheet, "fine-", spacing_mm=3.2, width=0.12, stretch=3.6, lean=-0.40)
+    fine += strands(sheet, "fine++", spacing_mm=3.2, width=0.12, stretch=2.2, lean=0.8)
+    wide = strands(sheet, "wide+", spacing_mm=12.8, width=0.045, stretch=2.6, lean=0.15)
+    wide += strands(sheet, "wide-", spacing_mm=6.4, width=0.08, stretch=3.0, lean=-0.4)
+    gate = np.clip(0.5 + 0.5 * sheet.noise("gate", 12.8, 3.2), 0, 1.6)
+    return (0.4 * fine * (0.4 + 0.6 * gate) + 0.42 * wide * gate).astype(np.float32)
 
 
 def vessels_and_ducts(sheet: Sheet, rng: np.random.Generator) -> Field:
@@ -186,7 +186,7 @@ def implant(sheet: Sheet) -> Field:
     cc = placement.view_position is ViewPosition.CC
     middle = 0.0 if cc else 0.12 * breast.upper_mm
     half = 0.72 * min(breast.lateral_mm, breast.medial_mm) if cc else 0.8 * breast.lower_mm
-    level = np.abs((sheet.v - middle) / half) ** 2.3 + (sheet.x / (0.66 * breast.depth_mm)) ** 2.3
+    level = np.abs((sheet.v - middle) / half) ** 2.1 + (sheet.x / (0.66 * breast.depth_mm)) ** 2.1
     dome = np.minimum((1 - level) * half / 2.3, sheet.skin_distance - 5.0)
     return _step(dome, 0.0, 0.9)
 
