@@ -12,7 +12,7 @@ The pictures are plausible, not real: nothing measured on them says anything abo
 
 from ai.phantom.anatomy import Breast, Lesion, LesionKind, Woman, place, woman
 from ai.phantom.exams import ExamSpec, SyntheticExam, SyntheticInstance, simulate_exam
-from ai.phantom.objects import Identity, derived_uid
+from ai.phantom.exposure import Identity, derived_uid
 from ai.phantom.population import ScreenedWoman, member, population
 from ai.phantom.rendering import LesionBox, RenderedView, ViewTruth, render, stored
 from ai.phantom.scenarios import demo_exams

@@ -13,16 +13,9 @@ from pydicom.uid import ExplicitVRLittleEndian
 from ai.exam import STANDARD_VIEWS, ImageLaterality, StandardView
 from ai.findings import BreastComposition
 from ai.phantom.anatomy import Lesion, LesionKind, Woman, woman
+from ai.phantom.exposure import FOR_PRESENTATION, FOR_PROCESSING, Exposure, Identity, StudyHeader, derived_uid
 from ai.phantom.noise import stream
-from ai.phantom.objects import (
-    FOR_PRESENTATION,
-    FOR_PROCESSING,
-    Exposure,
-    Identity,
-    StudyHeader,
-    derived_uid,
-    mammogram,
-)
+from ai.phantom.objects import mammogram
 from ai.phantom.rendering import RenderedView, ViewTruth, render, stored
 from ai.phantom.vendors import FJORDLYS, VendorLook
 

@@ -73,8 +73,10 @@ def render(
     """
     native = look.imager_pixel_spacing_mm
     pitch = native if pitch_mm is None else pitch_mm
-    breast = woman.breast(standard_view.image_laterality)
-    field = look.matrix_for(breast.lateral_mm + breast.medial_mm + 12, breast.depth_mm + 12)
+    both = (woman.right, woman.left)
+    field = look.matrix_for(
+        max(breast.lateral_mm + breast.medial_mm for breast in both) + 12, max(breast.depth_mm for breast in both) + 12
+    )
     placement = placed(
         woman, standard_view, height_mm=field[0] * native, width_mm=field[1] * native, moment=(rounds_ago, repeat)
     )

@@ -10,7 +10,7 @@ from ai.exam import ImageLaterality, StandardView, ViewPosition
 from ai.findings import BreastComposition
 from ai.phantom.anatomy import Lesion, LesionKind, place
 from ai.phantom.exams import ExamSpec
-from ai.phantom.objects import Identity
+from ai.phantom.exposure import Identity
 from ai.phantom.vendors import FJORDLYS, HAVBLIK, NORDVIK, NORDVIK_FINE, TINDRA
 
 _A, _B, _C, _D = BreastComposition.A, BreastComposition.B, BreastComposition.C, BreastComposition.D

@@ -153,7 +153,8 @@ def sum_of_strands(sheet: Sheet) -> Field:
     wide = strands(sheet, "wide+", spacing_mm=12.8, width=0.045, stretch=2.6, lean=0.15)
     wide += strands(sheet, "wide-", spacing_mm=6.4, width=0.08, stretch=3.0, lean=-0.4)
     gate = np.clip(0.5 + 0.5 * sheet.noise("gate", 12.8, 3.2), 0, 1.6)
-    return (0.4 * fine * (0.4 + 0.6 * gate) + 0.42 * wide * gate).astype(np.float32)
+    result: Field = 0.4 * fine * (0.4 + 0.6 * gate) + 0.42 * wide * gate
+    return result
 
 
 def vessels_and_ducts(sheet: Sheet, rng: np.random.Generator) -> Field:

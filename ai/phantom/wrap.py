@@ -11,7 +11,8 @@ from pydicom.dataset import FileDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from ai.exam import STANDARD_VIEWS, ImageLaterality, StandardView
-from ai.phantom.objects import Exposure, Identity, StudyHeader, derived_uid, mammogram
+from ai.phantom.exposure import Exposure, Identity, StudyHeader, derived_uid
+from ai.phantom.objects import mammogram
 from ai.phantom.vendors import NORDVIK, VendorLook
 
 
@@ -32,18 +33,7 @@ def wrap(
     value of all needs (at least 8). chest_wall_left: all have the chest wall at the left edge, as many published
     sets do; those of the right breast are then turned over. Raises ValueError for anything but 2-D unsigned arrays.
     """
-    for picture in pictures.values():
-        if picture.ndim != 2 or picture.dtype not in (np.uint8, np.uint16):
-            raise ValueError(f"a picture must be 2-D, 8 or 16 bits unsigned; this is {picture.shape} {picture.dtype}")
-    largest = max((int(picture.max(initial=0)) for picture in pictures.values()), default=0)
-    bits = max(8, largest.bit_length())
-    look = replace(
-        look,
-        photometric_interpretation="MONOCHROME2",
-        bits_stored=bits,
-        window=(1 << (bits - 1), 1 << bits),
-        imager_pixel_spacing_mm=imager_pixel_spacing_mm,
-    )
+    look = _as_stored(look, pictures, imager_pixel_spacing_mm)
     key = ("wrap", identity.patient_id, study_date, accession_number)
     study = StudyHeader(
         study_instance_uid=derived_uid(*key),
@@ -56,7 +46,7 @@ def wrap(
     for number, view in enumerate((view for view in STANDARD_VIEWS if view in pictures), start=1):
         picture = pictures[view].astype(np.uint16)
         if chest_wall_left and view.image_laterality is ImageLaterality.RIGHT:
-            picture = picture[:, ::-1]
+            picture = np.ascontiguousarray(picture[:, ::-1])
         exposure = Exposure(
             standard_view=view,
             sop_instance_uid=derived_uid(*key, view),
@@ -66,14 +56,31 @@ def wrap(
             acquisition_time=f"09{30 + number:02d}00",
             imager_pixel_spacing_mm=imager_pixel_spacing_mm,
         )
-        datasets.append(
-            mammogram(
-                np.ascontiguousarray(picture),
-                identity=identity,
-                study=study,
-                exposure=exposure,
-                look=look,
-                transfer_syntax_uid=transfer_syntax_uid,
-            )
+        image = mammogram(
+            picture,
+            identity=identity,
+            study=study,
+            exposure=exposure,
+            look=look,
+            transfer_syntax_uid=transfer_syntax_uid,
         )
+        datasets.append(image)
     return datasets
+
+
+def _as_stored(
+    look: VendorLook, pictures: Mapping[StandardView, npt.NDArray[np.unsignedinteger]], spacing_mm: float
+) -> VendorLook:
+    """The look with the bits, window and spacing of the pictures."""
+    for picture in pictures.values():
+        if picture.ndim != 2 or picture.dtype not in (np.uint8, np.uint16):
+            raise ValueError(f"a picture must be 2-D, 8 or 16 bits unsigned; this is {picture.shape} {picture.dtype}")
+    largest = max((int(picture.max(initial=0)) for picture in pictures.values()), default=0)
+    bits = max(8, largest.bit_length())
+    return replace(
+        look,
+        photometric_interpretation="MONOCHROME2",
+        bits_stored=bits,
+        window=(1 << (bits - 1), 1 << bits),
+        imager_pixel_spacing_mm=spacing_mm,
+    )
