@@ -79,15 +79,12 @@ class Geometry:
         return np.stack((back, rows * self.row_step + self.top), axis=1)
 
     def box_to_stored(self, box: Box) -> Box:
-        """A model-grid box (left, top, right, bottom) as a stored-image box, kept inside the crop."""
+        """A model-grid box (left, top, right, bottom) as a stored-image box inside the crop, a pixel wide at least."""
         corners = self.to_stored(np.array([box[:2], box[2:]]))
         (left, right), (top, bottom) = np.sort(corners[:, 0]), np.sort(corners[:, 1])
-        return (
-            float(np.clip(left, self.left, self.right - 1)),
-            float(np.clip(top, self.top, self.bottom - 1)),
-            float(np.clip(right, self.left + 1, self.right)),
-            float(np.clip(bottom, self.top + 1, self.bottom)),
-        )
+        left, top = min(max(left, self.left), self.right - 1), min(max(top, self.top), self.bottom - 1)
+        right, bottom = min(max(right, left + 1), self.right), min(max(bottom, top + 1), self.bottom)
+        return float(left), float(top), float(right), float(bottom)
 
     def resample(self, values: NDArray[np.generic]) -> NDArray[np.float32]:
         """The stored image on the grid, each model pixel the area-weighted mean of what it covers; 0 outside.

@@ -161,7 +161,7 @@ def preview(image: StoredImage, breast: Breast | None) -> bytes:
         j = np.minimum((np.arange(small.shape[1]) + 0.5) * step / breast.step, breast.mask.shape[1] - 1).astype(int)
         tissue = small[breast.mask[np.ix_(i, j)]]
     low, high = np.percentile(tissue, (2.0, 99.8))
-    low -= 0.25 * (high - low)
+    low = max(float(small.min()), float(low - 0.25 * (high - low)))
     grey = np.clip((small - low) / max(high - low, 1.0), 0.0, 1.0) * 255.0
     png = io.BytesIO()
     Image.fromarray((grey + 0.5).astype(np.uint8)).save(png, "PNG", compress_level=3)
