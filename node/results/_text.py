@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -89,6 +90,14 @@ def unread_views(reading: Reading) -> list[str]:
     return [str(view) for view in STANDARD_VIEWS if view not in read]
 
 
+def missing_part(unread: list[str]) -> str:
+    """E.g. "Left breast" where both its views are unread, else the views' names."""
+    for side in ImageLaterality:
+        if all(name.startswith(f"{side} ") for name in unread) and len(unread) == len(ViewPosition):
+            return f"{SIDES[side].capitalize()} breast"
+    return ", ".join(unread)
+
+
 def counted(reasons: Iterable[Reason]) -> list[str]:
     """Each different sentence once, with the number of images it concerns where that is more than one."""
     tally = Counter(reason.sentence for reason in reasons)
@@ -126,9 +135,14 @@ def comment_lines(reading: Reading) -> list[str]:
     ]
 
 
+def percentile(reading: Reading) -> str:
+    """One decimal, rounded down: no score is higher than all of the population it belongs to."""
+    return f"{math.floor(10 * (reading.percentile or 0) + 1e-9) / 10:.1f}"
+
+
 def percentile_sentence(reading: Reading) -> str:
     """E.g. "Score higher than 98.7 % of exams like this one"."""
-    return f"Score higher than {reading.percentile or 0:.1f} % of exams like this one"
+    return f"Score higher than {percentile(reading)} % of exams like this one"
 
 
 def change_lines(report: Report) -> list[str]:
@@ -180,7 +194,7 @@ def impression(report: Report) -> str:
             views_line(reading),
         ]
         if missing := unread_views(reading):
-            sentences.append(f"Not read: {', '.join(missing)}")
+            sentences.append(f"{missing_part(missing)} not read by AI")
     sentences += [f"Left out: {text}" for text in counted(reading.left_out)]
     if composition := composition_line(reading):
         sentences.append(f"Breast composition: {composition} (by {composition_reader(reading)})")

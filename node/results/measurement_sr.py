@@ -109,7 +109,7 @@ def _read_exam(report: Report) -> Dataset:
     for view in reading.views:
         side = _codes.SIDES[view.standard_view.image_laterality]
         measurements.append(_from_images(_percentage(concept, view.probability, side), report, [view.sop_instance_uid]))
-    for number_concept, value in ((_codes.BAND, f"{reading.band}"), (_codes.PERCENTILE, f"{reading.percentile:.1f}")):
+    for number_concept, value in ((_codes.BAND, f"{reading.band}"), (_codes.PERCENTILE, _text.percentile(reading))):
         number = _sr.add(_sr.num(number_concept, value, _codes.NO_UNITS), [_site(_codes.BILATERAL)])
         measurements.append(_from_images(number, report, [first]))
     return _exam_group(report, measurements, _text.comment_lines(reading))

@@ -1,0 +1,97 @@
+"""The card's marks: a shape around every finding, a label at the most suspicious ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PIL import Image, ImageDraw
+
+from ai.findings import Finding, FindingType
+from node.results import _canvas, _text
+from node.results._canvas import Box, Colour
+
+_LABELLED = 6  # marks with a label on one view; more only crowd each other
+_SUPERSAMPLED = 3
+
+Mark = tuple[Finding, Box]
+
+
+def draw_marks(card: Image.Image, area: Box, marks: Sequence[Mark], colour: Colour) -> None:
+    """Draw the findings of one view. marks: with their boxes on the card; area: where labels may stand."""
+    by_suspicion = sorted(marks, key=lambda mark: -mark[0].probability)
+    for thickness, tone in ((9, _canvas.BACKGROUND), (5, colour)):
+        for finding, box in reversed(by_suspicion):
+            _stroke(card, finding.finding_type, box, thickness, tone)
+    taken = [box for _, box in by_suspicion]
+    for mark in by_suspicion[:_LABELLED]:
+        _label(card, area, mark, taken=taken, colour=colour)
+
+
+def _stroke(card: Image.Image, finding_type: FindingType, box: Box, thickness: int, colour: Colour) -> None:
+    """A shape drawn large and made smaller, for smooth edges."""
+    left, top, right, bottom = box
+    margin = thickness
+    origin = (round(left) - margin, round(top) - margin)
+    size = (round(right - left) + 2 * margin, round(bottom - top) + 2 * margin)
+    mask = Image.new("L", (size[0] * _SUPERSAMPLED, size[1] * _SUPERSAMPLED))
+    half = thickness / 2
+    inner = (
+        (left - origin[0] - half) * _SUPERSAMPLED,
+        (top - origin[1] - half) * _SUPERSAMPLED,
+        (right - origin[0] + half) * _SUPERSAMPLED,
+        (bottom - origin[1] + half) * _SUPERSAMPLED,
+    )
+    draw_shape(ImageDraw.Draw(mask), finding_type, inner, thickness * _SUPERSAMPLED)
+    card.paste(colour, origin, mask.resize(size, Image.Resampling.BOX))
+
+
+def draw_shape(draw: ImageDraw.ImageDraw, finding_type: FindingType, box: Box, thickness: int) -> None:
+    """Round for soft tissue, square for calcifications, a diamond for distortion: the types differ without colour."""
+    left, top, right, bottom = box
+    if finding_type is FindingType.SOFT_TISSUE:
+        draw.ellipse(box, outline=255, width=thickness)
+    elif finding_type is FindingType.CALCIFICATION_CLUSTER:
+        draw.rounded_rectangle(box, min(right - left, bottom - top) / 8, outline=255, width=thickness)
+    else:
+        x, y = (left + right) / 2, (top + bottom) / 2
+        corners = [(x, top), (right, y), (x, bottom), (left, y), (x, top), (right, y)]
+        draw.line(corners, fill=255, width=thickness, joint="curve")
+
+
+def _label(card: Image.Image, area: Box, mark: Mark, *, taken: list[Box], colour: Colour) -> None:
+    """ "1 · 87.3" beside the mark, where nothing else is; left out when there is no such place."""
+    finding, box = mark
+    text = f"{finding.lesion} · {_text.percent(finding.probability)}"
+    wide, high = _canvas.width(text, 30, "Semibold") + 20, 42.0
+    for spot in _spots(box, wide, high):
+        inside = area[0] <= spot[0] and area[1] <= spot[1] and spot[2] <= area[2] and spot[3] <= area[3]
+        if inside and not any(_overlap(spot, other) for other in taken):
+            draw = ImageDraw.Draw(card)
+            draw.rounded_rectangle(spot, 10, fill=_canvas.BACKGROUND, outline=_canvas.blended(colour, 0.5), width=2)
+            at = ((spot[0] + spot[2]) / 2, (spot[1] + spot[3]) / 2)
+            draw.text(at, text, font=_canvas.font(30, "Semibold"), fill=colour, anchor="mm")
+            taken.append(spot)
+            return
+
+
+def _spots(box: Box, wide: float, high: float) -> list[Box]:
+    """Places for a label around a mark, nearest first."""
+    left, top, right, bottom = box
+    x, y = (left + right) / 2, (top + bottom) / 2
+    corners = []
+    for gap in (12, 40, 80):
+        corners += [
+            (right + gap, y - high / 2),
+            (left - gap - wide, y - high / 2),
+            (x - wide / 2, top - gap - high),
+            (x - wide / 2, bottom + gap),
+            (right + gap / 2, top - gap - high / 2),
+            (left - gap / 2 - wide, top - gap - high / 2),
+            (right + gap / 2, bottom + gap - high / 2),
+            (left - gap / 2 - wide, bottom + gap - high / 2),
+        ]
+    return [(a, b, a + wide, b + high) for a, b in corners]
+
+
+def _overlap(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
