@@ -2,6 +2,7 @@
 
     CARD: the ModelCard of this kind of model, as data
     build(card: ModelCard, weights: Weights) -> DetectionModel or CompositionModel, as CARD.task says
+    fresh(seed: int) -> Weights, untrained ones of the right shapes: where training starts, and what tests use
 
 `build` copies the weights into a network in evaluation mode and raises ValueError when they do not fit.
 Files that begin with "_" are shared.
@@ -105,6 +106,8 @@ class ModelModule(Protocol):
     CARD: ModelCard
 
     def build(self, card: ModelCard, weights: Weights) -> DetectionModel | CompositionModel: ...
+
+    def fresh(self, seed: int) -> Weights: ...
 
 
 def offered() -> tuple[str, ...]:

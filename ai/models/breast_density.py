@@ -88,6 +88,13 @@ def build(card: ModelCard, weights: Weights) -> DensityModel:
     return DensityModel(net)
 
 
+def fresh(seed: int) -> Weights:
+    """Untrained weights, the same for the same seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return HistogramNet().state_dict()
+
+
 def histogram(grey_counts: NDArray[np.float64]) -> NDArray[np.float64]:
     """Shares of pixels in 50 even bins between the darkest and the brightest grey; from counts per grey level."""
     greys = np.flatnonzero(grey_counts)

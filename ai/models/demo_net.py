@@ -142,6 +142,13 @@ def build(card: ModelCard, weights: Weights) -> DemoModel:
     return DemoModel(net.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
 
+def fresh(seed: int) -> Weights:
+    """Untrained weights, the same for the same seed."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return DemoNet().state_dict()
+
+
 def _cells(geometry: Geometry) -> Geometry:
     return replace(
         geometry,
