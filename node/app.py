@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from node import logs
 from node.config import Config
@@ -36,9 +35,7 @@ class Node:
         self.index, self.outbox = Index(self.database), Outbox(self.database)
         self.store = ObjectStore(config.storage.object_folder)
         self.reader = Reader(config.reading)
-        self._jobs = DurableJobs(
-            engine, _queues(config), executor="embedded", lock_file=_lock_file(config.storage.object_folder)
-        )
+        self._jobs = DurableJobs(engine, _queues(config), executor="embedded", lock_file=config.storage.lock_file)
         self.stages = Stages(
             Rooms(
                 config=config,
@@ -84,7 +81,3 @@ class Node:
 def _queues(config: Config) -> dict[str, int]:
     delivery = {f"{Stage.DELIVER}-{name}": target.concurrency for name, target in config.destinations.items()}
     return {str(Stage.READ): 1, str(Stage.REPORT): 1, **delivery}
-
-
-def _lock_file(object_folder: Path) -> Path:
-    return object_folder / ".lock"

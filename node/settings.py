@@ -269,6 +269,11 @@ class StorageSettings(Settings):
         default=None, ge=1, description="Delete studies this many days after their results are delivered; null: never."
     )
 
+    @property
+    def lock_file(self) -> Path:
+        """Held by the node that works on these objects, for as long as it lives."""
+        return self.object_folder / ".lock"
+
 
 class LoggingSettings(Settings):
     """What is logged, and where to. Names and IDs of patients never are."""

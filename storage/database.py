@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from storage import schema
@@ -32,8 +32,14 @@ class Database:
         self._joined = joined
 
     def create_schema(self) -> None:
-        """Create missing tables. Raises SchemaMismatch when the database is of another version."""
-        schema.Base.metadata.create_all(self.engine)
+        """Create missing tables.
+
+        Raises SchemaMismatch when the database is of another version, DatabaseUnavailable when it is none.
+        """
+        try:
+            schema.Base.metadata.create_all(self.engine)
+        except DBAPIError as error:
+            raise DatabaseUnavailable(str(error.orig)) from error
         with self.transaction() as session:
             found = session.scalar(select(schema.SchemaVersionRow.version))
             if found is None:
