@@ -12,11 +12,23 @@ import struct
 from typing import Any
 
 from pydicom.dataset import Dataset
+from pydicom.errors import BytesLengthException
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 
 # What pydicom's converters raise for malformed values (charset, struct, decimal and length errors among them).
-_UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, NotImplementedError, struct.error)
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    NotImplementedError,
+    EOFError,
+    OSError,
+    struct.error,
+    BytesLengthException,
+)
 _DATE = re.compile(r"\d{8}")
 _TIME = re.compile(r"\d{2}(\d{2}(\d{2}(\.\d{1,6})?)?)?")
 _DATE_TIME = re.compile(r"\d{14}(\.\d{1,6})?([+-]\d{4})?")

@@ -130,11 +130,9 @@ def _instances(spec: ExamSpec) -> Iterator[SyntheticInstance]:
         rendered = render(her, view, look=spec.look, pitch_mm=spec.pitch_mm, rounds_ago=spec.rounds_ago, repeat=repeat)
         intents = [FOR_PROCESSING] if spec.with_for_processing else []
         intents += [spec.presentation_intent_type]
-        source = ""
         for intent in dict.fromkeys(intents):
             number, time = clock.next()
             exposure = _exposure(spec, her, rendered, intent=intent, repeat=repeat, number=number, time=time)
-            exposure = replace(exposure, source=source)
             look = spec.look if intent == FOR_PRESENTATION else _raw(spec.look)
             values = stored(rendered, look) if intent == FOR_PRESENTATION else _exposed(rendered, look)
             dataset = mammogram(
@@ -145,7 +143,6 @@ def _instances(spec: ExamSpec) -> Iterator[SyntheticInstance]:
                 look=look,
                 transfer_syntax_uid=spec.transfer_syntax_uid,
             )
-            source = exposure.sop_instance_uid
             yield SyntheticInstance(dataset=dataset, truth=rendered.truth, late=repeat > 0)
 
 
@@ -164,6 +161,10 @@ def _study_key(spec: ExamSpec) -> tuple[object, ...]:
     return ("study", spec.seed, spec.identity.patient_id, spec.study_date, spec.accession_number, spec.rounds_ago)
 
 
+def _sop_instance_uid(spec: ExamSpec, view: StandardView, repeat: int, intent: str) -> str:
+    return derived_uid(*_study_key(spec), "instance", view, repeat, intent)
+
+
 def _exposure(
     spec: ExamSpec, her: Woman, rendered: RenderedView, *, intent: str, repeat: int, number: int, time: str
 ) -> Exposure:
@@ -172,7 +173,7 @@ def _exposure(
     thickness = her.breast(view.image_laterality).thickness_mm * (1.0 if str(view.view_position) == "CC" else 1.06)
     return Exposure(
         standard_view=view,
-        sop_instance_uid=derived_uid(*_study_key(spec), "instance", view, repeat, intent),
+        sop_instance_uid=_sop_instance_uid(spec, view, repeat, intent),
         series_instance_uid=derived_uid(*_study_key(spec), "series", intent, *series),
         series_number=number if spec.look.series_per_view else 1 + (intent == FOR_PROCESSING),
         instance_number=number,
@@ -184,6 +185,7 @@ def _exposure(
         breast_implant_present=spec.implant,
         presentation_intent_type=intent,
         voi_lut_function=spec.voi_lut_function,
+        source=_sop_instance_uid(spec, view, repeat, FOR_PROCESSING) if intent == FOR_PRESENTATION else "",
     )
 
 

@@ -52,7 +52,7 @@ class Exposure:
     breast_implant_present: bool = False
     presentation_intent_type: str = FOR_PRESENTATION
     voi_lut_function: str = ""  # LINEAR or SIGMOID
-    source: str = ""  # SOP Instance UID of the For Processing image it was made from
+    source: str = ""  # SOP Instance UID of the For Processing image it was made from (sent or not)
 
 
 def derived_uid(*parts: object) -> str:

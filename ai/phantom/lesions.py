@@ -179,7 +179,7 @@ def _calcified_vessel(patch: Patch) -> Field:
 
 def _nearly_nothing(patch: Patch) -> Field:
     """Calcifications lie in a faint haze at most."""
-    result: Field = 0.03 * patch.lesion.contrast * np.exp(-((patch.radius / patch.half_mm) ** 2))
+    result: Field = 0.03 * patch.lesion.contrast * np.exp(-((patch.radius / (0.6 * patch.half_mm)) ** 2))
     return result
 
 
@@ -220,9 +220,9 @@ def _pleomorphic(lesion: Lesion, rng: np.random.Generator) -> list[tuple[float, 
     spread = lesion.diameter_mm / 4
     for _ in range(int(np.clip(lesion.diameter_mm * rng.uniform(1.5, 3.0), 7, 50))):
         place = rng.normal(0, spread, 3).clip(-2 * spread, 2 * spread)
-        radius, brightness = float(np.exp(rng.normal(np.log(0.17), 0.35))), float(rng.uniform(0.35, 0.85))
+        radius, brightness = float(np.exp(rng.normal(np.log(0.15), 0.35))), float(rng.uniform(0.35, 0.85))
         heading = rng.normal(size=3) * radius * 1.1
-        for link in range(int(rng.choice([1, 1, 2, 3, 4]))):
+        for link in range(int(rng.choice([1, 1, 1, 2, 3]))):
             found.append((*(place + heading * link), radius * float(rng.uniform(0.7, 1.0)), brightness))
     return found
 

@@ -55,6 +55,7 @@ def wrap(
             instance_number=number,
             acquisition_time=f"09{30 + number:02d}00",
             imager_pixel_spacing_mm=imager_pixel_spacing_mm,
+            source=derived_uid(*key, view, "source"),
         )
         image = mammogram(
             picture,
