@@ -14,7 +14,7 @@ from pynetdicom.presentation import build_context
 from pynetdicom.status import code_to_category
 
 from node.destinations import Outgoing, Sent
-from node.dimse.sockets import close, no_delay
+from node.dimse.sockets import no_delay
 from node.errors import DeliveryError, PermanentDelivery, RetriableDelivery
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.settings import Peer
@@ -106,7 +106,6 @@ def _association(peer: Peer, calling_ae_title: str, contexts: Sequence[tuple[str
         evt_handlers=[(evt.EVT_CONN_OPEN, no_delay)],
     )
     if not association.is_established:
-        close(association)
         raise _not_established(association, peer)
     try:
         yield association

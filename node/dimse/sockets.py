@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 
 from pynetdicom import evt
-from pynetdicom.association import Association
 
 
 def no_delay(event: evt.Event) -> None:
@@ -13,10 +12,3 @@ def no_delay(event: evt.Event) -> None:
     transport = event.assoc.dul.socket
     if transport is not None and transport.socket is not None:
         transport.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def close(association: Association) -> None:
-    """Close the socket of an association that was not established; pynetdicom leaves it to the garbage collector."""
-    transport = association.dul.socket
-    if transport is not None and transport.socket is not None:
-        transport.socket.close()
