@@ -200,7 +200,7 @@ def place(
         superior=float(np.clip(superior, -0.45, 0.6)),
         diameter_mm=float(low + (high - low) * rng.beta(1.6, 2.4)),
         malignant=habit.malignant,
-        contrast=float(rng.uniform(0.45, 1.0)) if contrast is None else contrast,
+        contrast=float(rng.uniform(0.6, 1.0)) if contrast is None else contrast,
         seed=int(rng.integers(2**31)),
     )
 

@@ -110,13 +110,13 @@ def _spicules(patch: Patch, *, count: int, start: float, reach: float, brightnes
 def _spiculated_mass(patch: Patch) -> Field:
     core = _profile(patch, lobes=0.22, margin_mm=patch.half_mm * 0.45)
     rays = _spicules(patch, count=int(patch.rng.integers(22, 40)), start=0.35, reach=1.35, brightness=0.15)
-    return patch.lesion.contrast * (0.34 * core * (1 + 0.08 * _texture(patch, 0.8)) + rays)
+    return patch.lesion.contrast * (0.4 * core * (1 + 0.08 * _texture(patch, 0.8)) + rays)
 
 
 def _lobulated_mass(patch: Patch) -> Field:
     core = _profile(patch, lobes=0.32, margin_mm=patch.half_mm * 0.6)
     rays = _spicules(patch, count=9, start=0.6, reach=0.6, brightness=0.07)
-    return patch.lesion.contrast * (0.36 * core * (1 + 0.08 * _texture(patch, 0.8)) + rays)
+    return patch.lesion.contrast * (0.42 * core * (1 + 0.08 * _texture(patch, 0.8)) + rays)
 
 
 def _distortion(patch: Patch) -> Field:

@@ -18,6 +18,7 @@ from ai.phantom.tissue import Sheet, tissue
 from ai.phantom.vendors import FJORDLYS, VendorLook
 
 _FINE_MM, _COARSE_MM = 0.2, 0.4  # pitches tissue is drawn at
+_SHOULDER = 0.6  # signal above which brightness rises ever less
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +186,10 @@ def _developed(signal: Field, image: _ImageGrid, look: VendorLook, rng: np.rando
     blur = np.sqrt(max(look.smoothing_mm**2 - (0.3 * pitch) ** 2, 0)) / pitch
     if blur > 0.3:
         signal = ndimage.gaussian_filter(signal, blur, truncate=3.0)
+    # A shoulder, as film and processing have it, keeps what lies in dense tissue from drowning in white.
+    over = np.maximum(signal - np.float32(_SHOULDER), np.float32(0))
+    room = np.float32(1 - _SHOULDER)
+    signal = np.minimum(signal, np.float32(_SHOULDER)) + room * (1 - np.exp(-over / room))
     signal = signal + rng.standard_normal(signal.shape, dtype=np.float32) * np.float32(look.noise * 0.1 / pitch)
     low, high = look.stored_range
     np.clip(signal, 0.012, 1.0, out=signal)
