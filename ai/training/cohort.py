@@ -4,26 +4,41 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ai.decoding import PixelError, StoredImage
-from ai.exam import STANDARD_VIEWS, StandardView, View
+from ai.exam import STANDARD_VIEWS, ImageLaterality, StandardView, View
 from ai.findings import FindingType
 from ai.models._input import CHANNELS, network_input
 from ai.models.demo_net import CELL, MAPS
-from ai.phantom import LesionBox, RenderedView, ScreenedWoman, VendorLook, member, render
+from ai.phantom import Lesion, LesionBox, LesionKind, RenderedView, ScreenedWoman, VendorLook, member, place, render
 from ai.pixels import BreastImage, read_breast
 
 _log = logging.getLogger(__name__)
+_ROOM = Path(__file__).parents[1]
+#: Drawn exams that were kept are void when what draws or prepares them has changed.
+_SOURCES = hashlib.sha256(
+    b"".join(
+        file.read_bytes()
+        for file in (
+            *sorted((_ROOM / "phantom").glob("*.py")),
+            _ROOM / "pixels.py",
+            _ROOM / "geometry.py",
+            _ROOM / "models" / "_input.py",
+        )
+    )
+).hexdigest()
 
 #: Views are drawn at this pitch: the fine grid of the network's preprocessing.
 PITCH_MM = 0.1
 _STEP = 16.0  # inputs are within ±8 and kept as bytes of 1/16
+_MALIGNANT = [kind for kind in LesionKind if place(kind, seed=0).malignant]
+_BENIGN = [kind for kind in LesionKind if kind not in _MALIGNANT]
 _CORE, _SURROUND = 0.75, 1.25  # of a lesion's box: what must light up, and what is left alone around it
 
 
@@ -62,18 +77,43 @@ class TrainingExam:
         return any(view.malignant for view in self.views)
 
 
-def exams(seed: int, count: int, *, prevalence: float, cache: Path | None = None) -> tuple[TrainingExam, ...]:
+def screening_exams(seed: int, count: int, *, prevalence: float, cache: Path | None = None) -> tuple[TrainingExam, ...]:
     """`count` exams of the synthetic population `seed`; the same arguments give the same exams.
 
-    prevalence: share of women with a malignant lesion. cache: a folder to keep rendered exams in, or None.
+    prevalence: share of women with a malignant lesion. cache: a folder to keep drawn exams in, or None.
     """
+    women = (member(seed, index, prevalence=prevalence) for index in range(count))
+    return _drawn(women, count, f"screening {seed} {prevalence}", cache)
+
+
+def teaching_exams(seed: int, count: int, *, cache: Path | None = None) -> tuple[TrainingExam, ...]:
+    """`count` exams of women with several lesions in each breast: more to learn from each image that is drawn."""
+    return _drawn((teaching_woman(seed, index) for index in range(count)), count, f"teaching {seed}", cache)
+
+
+def teaching_woman(seed: int, index: int) -> ScreenedWoman:
+    """A woman of the population with up to three malignant lesions and two benign ones in each breast."""
+    rng = np.random.default_rng((seed, index))
+    like = member(seed, index, prevalence=0.0)
+    lesions: list[Lesion] = []
+    for side in ImageLaterality:
+        kinds = [*rng.choice(_MALIGNANT, rng.integers(1, 4)), *rng.choice(_BENIGN, rng.integers(0, 3))]
+        for kind in kinds:
+            number = len(lesions)
+            lesions.append(place(LesionKind(kind), seed=like.woman.seed, number=number, image_laterality=side))
+    return ScreenedWoman(woman=replace(like.woman, lesions=tuple(lesions)), look=like.look)
+
+
+def _drawn(women: Iterable[ScreenedWoman], count: int, name: str, cache: Path | None) -> tuple[TrainingExam, ...]:
     made = []
-    for index in range(count):
-        woman = member(seed, index, prevalence=prevalence)
-        key = hashlib.sha256(f"{seed} {index} {prevalence} {PITCH_MM}".encode()).hexdigest()[:24]
-        made.append(_exam(woman) if cache is None else _cached(woman, cache / f"{key}.npz"))
+    for index, woman in enumerate(women):
+        if cache is None:
+            made.append(_exam(woman))
+        else:
+            key = hashlib.sha256(f"{name} {index} {_SOURCES}".encode()).hexdigest()[:24]
+            made.append(_cached(woman, cache / f"{key}.npz"))
         if (index + 1) % 25 == 0 or index + 1 == count:
-            _log.info("rendered %d of %d exams", index + 1, count)
+            _log.info("%s: %d of %d exams", name, index + 1, count)
     return tuple(made)
 
 

@@ -140,9 +140,15 @@ class _Sampler:
         cells = self._crop // CELL
         wanted = _cut(labelled.wanted, row // CELL, column // CELL, cells)
         counts = _cut(labelled.counts, row // CELL, column // CELL, cells)
-        if self._rng.random() < 0.5:
-            values, wanted, counts = values[:, ::-1], wanted[:, ::-1], counts[:, ::-1]
+        values, wanted, counts = self._turned(values, wanted, counts)
         return self._varied(values), np.ascontiguousarray(wanted), np.ascontiguousarray(counts)
+
+    def _turned(self, *grids: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+        """Mirrored and turned, all in the same way: a lesion has no up or down."""
+        down, across, turned = self._rng.random(3) < 0.5
+        for_rows, for_columns = slice(None, None, -1 if down else 1), slice(None, None, -1 if across else 1)
+        flipped = (grid[:, for_rows, for_columns] for grid in grids)
+        return tuple(grid.transpose(0, 2, 1) if turned else grid for grid in flipped)
 
     def _place(self) -> tuple[_Labelled, tuple[int, int]]:
         """A view, and the top left corner of a crop of it on the grid of cells; it may hang over the edge."""

@@ -15,7 +15,7 @@ from ai.eligibility import EligibilityRules
 from ai.models import ModelCard, Task
 from ai.models.demo_net import CARD, DemoModel, DemoNet
 from ai.self_check import SelfCheck, answers
-from ai.training.cohort import TrainingExam, exams
+from ai.training.cohort import TrainingExam, screening_exams, teaching_exams
 from ai.training.fit import FitSettings, fit_maps, fit_pooling, saliency
 from ai.training.report import area_under_curve, exam_scores
 
@@ -26,7 +26,7 @@ _MARKS_PER_NEGATIVE_VIEW = 0.05
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """Number of exams. training and tuning: half or more with cancer. reference: as in screening, for calibration."""
+    """Number of exams. training: several lesions each. tuning: half with cancer. reference: as in screening."""
 
     training: int = 320
     tuning: int = 100
@@ -37,10 +37,10 @@ def make_bundle(
     folder: Path, *, seed: int, sizes: Sizes, settings: FitSettings, cache: Path | None = None
 ) -> ModelCard:
     """Train and write a bundle; return its card. Logs what was measured on the exams kept for tuning."""
-    net = fit_maps(exams(seed, sizes.training, prevalence=0.75, cache=cache), settings, seed)
-    tuning = exams(seed + 1000, sizes.tuning, prevalence=0.5, cache=cache)
+    net = fit_maps(teaching_exams(seed, sizes.training, cache=cache), settings, seed)
+    tuning = screening_exams(seed + 1000, sizes.tuning, prevalence=0.5, cache=cache)
     fit_pooling(net, tuning)
-    reference = exams(seed + 2000, sizes.reference, prevalence=0.01, cache=cache)
+    reference = screening_exams(seed + 2000, sizes.reference, prevalence=0.01, cache=cache)
     window = ReferenceWindow.of(exam_scores(net, reference))
     card = CARD.model_copy(update={"finding_threshold": finding_threshold(net, reference)})
     _measure(net, tuning, window)
