@@ -24,7 +24,7 @@ from tests.support_exams import STUDY, as_file, exam
 from tests.support_peers import Orthanc, orthanc
 
 LAUNCHER = Path(__file__).with_name("node_under_test.py")
-KINDS = ("mammography_cad_sr", "measurement_sr")
+KINDS = ("mammography_cad_sr", "measurement_sr", "summary_sc")
 SENDING_TIMEOUT_S = 60
 
 
