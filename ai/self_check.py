@@ -24,7 +24,10 @@ class SelfCheckFailed(Exception):
 
 
 class SelfCheck(BaseModel):
-    """expected: a probability per standard view (detection), or per composition a–d. tolerance: absolute."""
+    """expected: per standard view its probability and highest suspicion (detection), or per composition a–d.
+
+    tolerance: absolute.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,7 +40,8 @@ def answers(model: DetectionModel | CompositionModel, task: Task) -> dict[str, f
     views = sample_views()
     if task is Task.DETECTION:
         outputs = model.detect(views)  # type: ignore[union-attr]
-        return {str(standard): float(output.probability) for standard, output in outputs.items()}
+        found = {str(standard): float(output.probability) for standard, output in outputs.items()}
+        return found | {f"{standard} peak": float(output.suspicion.max()) for standard, output in outputs.items()}
     return dict(zip("abcd", map(float, model.assess(views)), strict=True))  # type: ignore[union-attr]
 
 

@@ -147,11 +147,12 @@ def targets(view: TrainingView) -> tuple[NDArray[np.float32], NDArray[np.float32
     wanted = np.zeros((len(MAPS), rows, columns), np.float32)
     inside = view.mask.reshape(rows, CELL, columns, CELL).mean(axis=(1, 3)) > 0.5
     counts = np.repeat(inside[None].astype(np.float32), len(MAPS), axis=0)
-    for box, number, malignant in view.boxes:
-        if malignant:
-            counts[:, _ellipse(box, _SURROUND, (rows, columns))] = 0.0
-            core = _ellipse(box, _CORE, (rows, columns)) & inside
-            wanted[number, core], counts[number, core] = 1.0, 1.0
+    malignant = [(box, number) for box, number, is_malignant in view.boxes if is_malignant]
+    for box, _ in malignant:
+        counts[:, _ellipse(box, _SURROUND, (rows, columns))] = 0.0
+    for box, number in malignant:  # after all surroundings: lesions may overlap
+        core = _ellipse(box, _CORE, (rows, columns)) & inside
+        wanted[number, core], counts[number, core] = 1.0, 1.0
     return wanted, counts
 
 

@@ -65,6 +65,8 @@ def finding_threshold(net: DemoNet, negatives: Sequence[TrainingExam]) -> float:
 def _measure(net: DemoNet, held_out: Sequence[TrainingExam], window: ReferenceWindow) -> None:
     scores = exam_scores(net, held_out)
     positive = np.array([exam.malignant for exam in held_out])
+    if positive.all() or not positive.any():
+        return
     points = OperatingPoints()
     percentiles = np.array([window.percentile(score) for score in scores])
     _log.info(
