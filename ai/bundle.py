@@ -1,4 +1,4 @@
-"""A bundle is a folder with everything a model is served with:
+"""A bundle is a folder, or a zip of its files, with everything a model is served with:
 
     card.json              ai.models.ModelCard, with the sha256 of the weights
     weights.safetensors    the only form in which weights are loaded: no pickle is ever run
@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import hashlib
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -96,21 +97,26 @@ def write(
     return card
 
 
+def _bytes(folder: Path, name: str) -> bytes:
+    try:
+        if folder.is_file():
+            with zipfile.ZipFile(folder) as archive:
+                return archive.read(name)
+        return (folder / name).read_bytes()
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{folder}: {name} is missing or unreadable") from error
+
+
 def _read(folder: Path, name: str, form: type[_Form]) -> _Form:
     try:
-        return form.model_validate_json((folder / name).read_bytes())
-    except OSError as error:
-        raise BundleError(f"{folder}: {name} is missing or unreadable") from error
+        return form.model_validate_json(_bytes(folder, name))
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or name}: {e['msg']}" for e in error.errors())
         raise BundleError(f"{folder}: {name}: {faults}") from error
 
 
 def _read_weights(folder: Path, card: ModelCard) -> Weights:
-    try:
-        data = (folder / WEIGHTS).read_bytes()
-    except OSError as error:
-        raise BundleError(f"{folder}: {WEIGHTS} is missing or unreadable") from error
+    data = _bytes(folder, WEIGHTS)
     if hashlib.sha256(data).hexdigest() != card.weights_sha256:
         raise BundleError(f"{folder}: {WEIGHTS} is not the file that {CARD} names (sha256 differs)")
     try:

@@ -143,6 +143,14 @@ def test_a_spoilt_bundle_is_refused_by_name(spoil: Callable[[Path], None], messa
         Bundle.load(folder)
 
 
+def test_a_bundle_may_be_a_zip_of_its_files(tmp_path: Path) -> None:
+    packed = Path(shutil.make_archive(str(tmp_path / "demo"), "zip", bundle.DEMO))
+    assert Bundle.load(packed).card == Bundle.load(bundle.DEMO).card
+    packed.write_bytes(packed.read_bytes()[:100])
+    with pytest.raises(BundleError, match=r"card\.json is missing or unreadable"):
+        Bundle.load(packed)
+
+
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     module = models.load("demo_net")
     check = SelfCheck(expected={"R CC": 0.5})
