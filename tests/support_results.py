@@ -303,7 +303,7 @@ def _bare(reading: Reading) -> Report:
     """Type 2 elements empty, optional ones absent, no character set."""
     empty = dict.fromkeys(("PatientBirthDate", "PatientSex", "StudyID", "AccessionNumber", "StudyTime"), "")
     absent = dict.fromkeys(
-        [
+        (
             "SpecificCharacterSet",
             "IssuerOfPatientID",
             "PatientAge",
@@ -314,7 +314,7 @@ def _bare(reading: Reading) -> Report:
             "ContentTime",
             "PositionerPrimaryAngle",
             "SoftwareVersions",
-        ]
+        )
     )
     changes = {**empty, **absent, "PatientName": "Demo^Anna"}
     return report(reading, tuple(header(n, view, **changes) for n, view in enumerate(STANDARD_VIEWS, start=1)))

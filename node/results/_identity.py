@@ -41,6 +41,8 @@ _COPIED = (
 _UNCHANGED = frozenset((*_COPIED, *_TYPE_2, "RequestAttributesSequence", "ReferencedRequestSequence"))
 # characters that a value may have (PS3.5 6.2); None: no limit that matters here
 _TEXT_VRS = {"SH": 16, "LO": 64, "ST": 1024, "LT": 10240, "UC": None, "UT": None}
+# what pydicom raises for a malformed value when it is first touched
+_UNREADABLE = (ValueError, TypeError, LookupError, ArithmeticError, NotImplementedError)
 _REQUEST_TYPE_2 = (
     "AccessionNumber", "PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest",
     "RequestedProcedureID", "RequestedProcedureDescription", "RequestedProcedureCodeSequence",
@@ -191,8 +193,12 @@ def _copied(source: Dataset) -> Dataset:
 
 
 def _copy_element(source: Dataset | None, dataset: Dataset, keyword: str) -> None:
-    if source is not None and keyword in source:
+    if source is None or keyword not in source:
+        return
+    try:
         dataset[keyword] = copy.deepcopy(source[keyword])
+    except _UNREADABLE:
+        return  # a malformed element is not carried on
 
 
 def _source_local(moment: datetime, dataset: Dataset) -> datetime:

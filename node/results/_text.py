@@ -129,7 +129,7 @@ def comment_lines(reading: Reading) -> list[str]:
         return ["AI triage: Not read by AI", *lines]
     positions = [p for p in ViewPosition if any(view.standard_view.view_position is p for view in reading.views)]
     return [
-        f"AI triage: {CATEGORIES[reading.category]}, {reading.band} of 10",
+        f"AI triage: {CATEGORIES[reading.category]}, {reading.band}/10",
         score_line(reading),
         *(_position_line(reading, position) for position in positions),
     ]
