@@ -48,7 +48,7 @@ class Node:
         )
         intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
         self.receiver = Receiver(config, intake)
-        self._housekeeper = Housekeeper(self.index, self.stages)
+        self._housekeeper = Housekeeper(self.index, self.store, self.stages, config.storage.retention_days)
 
     def start(self) -> None:
         """Start everything; returns when the node listens.

@@ -1,29 +1,34 @@
-"""What happens by the clock: exams become whole, jobs that went missing are enqueued again."""
+"""What happens by the clock: exams become whole, jobs that went missing are enqueued again, old studies go."""
 
 from __future__ import annotations
 
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from node import logs
 from node.pipeline.stages import Stages
 from storage.index import Index
+from storage.objects import ObjectStore
 
 log = logs.get(__name__)
 
 _TICK_S = 0.2
 _RECONCILE_S = 30.0
+_RETENTION_S = 3600.0
 
 
 class Housekeeper:
-    """One thread."""
+    """One thread. retention_days: see `StorageSettings`; None keeps everything."""
 
-    def __init__(self, index: Index, stages: Stages) -> None:
+    def __init__(self, index: Index, store: ObjectStore, stages: Stages, retention_days: int | None) -> None:
         self._index = index
+        self._store = store
         self._stages = stages
+        self._retention_days = retention_days
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live, name="housekeeper", daemon=True)
+        self._last: dict[str, float] = {}
 
     def start(self) -> None:
         """Begin."""
@@ -35,14 +40,40 @@ class Housekeeper:
         if self._thread.is_alive():
             self._thread.join()
 
+    def complete(self, now: datetime) -> None:
+        """Studies that are due are whole."""
+        for study in self._index.due_studies(now):
+            self._stages.complete(study)
+
+    def retain(self, now: datetime) -> int:
+        """Remove studies that a person's retention rule lets go; returns how many. Rows first: a row has its files."""
+        if self._retention_days is None:
+            return 0
+        before, removed = now - timedelta(days=self._retention_days), 0
+        for study in self._index.expired(before):
+            paths = self._index.forget(study, before)
+            held = {instance.path for instance in self._index.instances(study)}  # the study may have come again
+            for path in set(paths) - held:
+                self._store.remove(path)
+            if paths:
+                removed += 1
+                log.info("study removed after storage.retention_days", study=study)
+        return removed
+
     def _live(self) -> None:
-        reconciled = time.monotonic()
         while not self._ended.wait(_TICK_S):
             try:
-                for study in self._index.due_studies(datetime.now(UTC)):
-                    self._stages.complete(study)
-                if time.monotonic() - reconciled >= _RECONCILE_S:
-                    reconciled = time.monotonic()
+                self.complete(datetime.now(UTC))
+                if self._is_time("reconcile", _RECONCILE_S):
                     self._stages.reconcile()
+                if self._is_time("retain", _RETENTION_S):
+                    self.retain(datetime.now(UTC))
             except Exception:
                 log.exception("housekeeping failed")
+
+    def _is_time(self, what: str, every_s: float) -> bool:
+        now = time.monotonic()
+        if now - self._last.setdefault(what, now) < every_s:
+            return False
+        self._last[what] = now
+        return True

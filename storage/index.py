@@ -5,12 +5,13 @@ State changes are conditional updates: what they return says whether they happen
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import case, func, insert, select, true, update
+from sqlalchemy import case, delete, func, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -181,6 +182,49 @@ class Index:
         ).group_by(schema.StudyRow.state)
         with self._database.transaction() as session:
             return {StudyState(state): (count, since) for state, count, since in session.execute(query)}
+
+    def expired(self, before: datetime) -> list[str]:
+        """Studies that need nobody any more and have not changed since `before`."""
+        settled = [StudyState.ANSWERED.value, StudyState.STORED.value]
+        query = select(schema.StudyRow.study_instance_uid).where(
+            schema.StudyRow.state.in_(settled), schema.StudyRow.changed_at < before
+        )
+        with self._database.transaction() as session:
+            return list(session.scalars(query))
+
+    def forget(self, study_instance_uid: str, before: datetime) -> list[str]:
+        """Remove every row of an expired study; returns its files' paths, [] when it changed meanwhile."""
+        settled = [StudyState.ANSWERED.value, StudyState.STORED.value]
+        with self._database.transaction() as session:
+            # locked first: a late image either comes before (then it is kept) or begins the study anew
+            Index(self._database.joining(session)).touch(study_instance_uid)
+            row = session.get(schema.StudyRow, study_instance_uid)
+            if row is None or row.state not in settled or row.changed_at >= before:
+                return []
+            paths = self._paths(session, study_instance_uid)
+            tables = (
+                schema.DeliveryRow,
+                schema.ResultObjectRow,
+                schema.ReadingRow,
+                schema.InstanceRow,
+                schema.EventRow,
+            )
+            for table in tables:
+                session.execute(delete(table).where(table.study_instance_uid == study_instance_uid))
+            session.delete(row)
+            return paths
+
+    @staticmethod
+    def _paths(session: Session, study_instance_uid: str) -> list[str]:
+        found: list[str] = []
+        for table in (schema.InstanceRow, schema.ResultObjectRow):
+            found += session.scalars(select(table.path).where(table.study_instance_uid == study_instance_uid))
+        previews = select(schema.ReadingRow.previews_json).where(
+            schema.ReadingRow.study_instance_uid == study_instance_uid
+        )
+        for text in session.scalars(previews):
+            found += json.loads(text).values()
+        return [path for path in found if path]
 
     def advance(self, study_instance_uid: str, revision: int, steps: Mapping[StudyState, StudyState]) -> bool:
         """Move a study from a state in `steps` to the next. False when it is in none of them, or of another revision.

@@ -5,6 +5,7 @@ The name holds the content's sha256, so two contents never share a name; which o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -92,6 +93,13 @@ class ObjectStore:
             raise AlteredObject(f"{relative} is missing") from error
         if found != sha256:
             raise AlteredObject(f"{relative} was altered: its sha256 is not the one recorded when it was written")
+
+    def remove(self, relative: str) -> None:
+        """Remove a file that no row names any more, and its folder when that is empty."""
+        path = self.path(relative)
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.parent.rmdir()
 
     def free_bytes(self) -> int:
         """Free space of the store's file system."""

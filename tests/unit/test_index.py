@@ -203,6 +203,22 @@ def test_a_newer_revision_supersedes_what_was_not_delivered(index: Index, outbox
     assert not outbox.is_own_result("1.2.3.1")
 
 
+def test_only_settled_studies_expire_and_a_forgotten_one_leaves_nothing(index: Index, outbox: Outbox) -> None:
+    later = datetime.now(UTC) + timedelta(days=1)
+    index.add_instance(instance(1), due_now)
+    assert index.expired(later) == [], "an exam that nobody has answered for yet"
+    assert index.forget(STUDY, later) == []
+    index.close_study(STUDY, NOW)
+    outbox.add_results([result(1)], [delivery(1)])
+    index.advance(STUDY, 1, {StudyState.READING: StudyState.ANSWERED})
+    assert index.expired(NOW) == []
+    assert index.expired(later) == [STUDY]
+    assert sorted(index.forget(STUDY, later)) == ["00/1.dcm", "00/r.dcm"]
+    assert index.study(STUDY) is None
+    assert (index.instances(STUDY), index.events(STUDY), outbox.deliveries(STUDY)) == ([], [], [])
+    assert index.add_instance(instance(1), due_now), "the study may come again"
+
+
 def _fields(record: Delivery) -> dict[str, object]:
     return {name: getattr(record, name) for name in record.__dataclass_fields__}
 

@@ -79,3 +79,13 @@ def test_what_a_crash_left_half_written_is_cleared(store: ObjectStore, tmp_path:
     (tmp_path / "objects" / ".incoming" / "tmp123").write_bytes(b"half an image")
     assert store.clear_incoming() == 1
     assert store.clear_incoming() == 0
+
+
+def test_a_removed_file_takes_its_empty_folder_along(store: ObjectStore) -> None:
+    one, two = put(store, b"one"), put(store, b"two")
+    store.remove(one.path)
+    assert store.read(two.path, two.sha256) == b"two"
+    store.remove(two.path)
+    store.remove(two.path)
+    assert not store.path(two.path).parent.exists()
+    assert put(store, b"one").path == one.path
