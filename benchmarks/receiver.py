@@ -1,0 +1,36 @@
+"""A node's receiving side alone, for `intake.py`: `python benchmarks/receiver.py FOLDER`. Prints "listening PORT"."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from node.config import config_from
+from node.dimse.scp import Receiver
+from node.intake import Intake
+from storage.database import Database
+from storage.index import Index
+from storage.objects import ObjectStore
+from storage.outbox import Outbox
+from storage.schema import make_engine
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    config = config_from({"node": {"port": 0}, "storage": {"minimum_free_bytes": 0}}, folder)
+    database = Database(make_engine(config.storage.database_url))
+    database.create_schema()
+    intake = Intake(config, Index(database), Outbox(database), ObjectStore(config.storage.object_folder))
+    receiver = Receiver(config, intake)
+    receiver.start()
+    print(f"listening {receiver.port}", flush=True)
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: ended.set())
+    ended.wait()
+    receiver.stop()
+
+
+if __name__ == "__main__":
+    main()
