@@ -17,7 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from node import logs
 from node.config import Config, load_config
+from node.settings import LoggingSettings
 
 #: The file that is used without --config, when it is in the working folder.
 USUAL_CONFIG = Path("config.yaml")
@@ -44,7 +46,11 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for script
 
 
 def configuration(path: Path | None) -> Config:
-    """The settings a command works with. Raises ConfigError."""
+    """The settings a command works with; the log, which is the running node's, is kept to warnings.
+
+    Raises ConfigError.
+    """
+    logs.configure(LoggingSettings(level="warning"))
     return load_config(path or (USUAL_CONFIG if USUAL_CONFIG.is_file() else None))
 
 

@@ -1,0 +1,88 @@
+"""Run the node until it is stopped (SIGTERM or Ctrl-C)."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import suppress
+from types import FrameType
+
+import typer
+
+from node import console, logs
+from node.app import Node
+from node.config import Config
+from node.console import ConfigOption
+from node.errors import ConfigError, NodeError
+from storage.database import DatabaseUnavailable, SchemaMismatch
+
+#: A stop that takes longer is cut short; what was under way is run again at the next start.
+STOP_WITHIN_S = 10.0
+
+
+def register(app: typer.Typer) -> None:
+    """See `node.commands`."""
+    app.command("serve")(serve)
+
+
+def serve(config: ConfigOption = None) -> None:
+    """Run the node until it is stopped (SIGTERM or Ctrl-C).
+
+    Prints "ready" once it listens. Ends with 0 after a stop, with 2 when it cannot start as configured.
+    """
+    settings = console.configuration(config)
+    logs.configure(settings.logging)
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _setting(stopped))
+    node = _made(settings)
+    try:
+        _start(node)
+        console.say(f"ready: {settings.node.ae_title} listens on {settings.node.host}:{node.receiver.port}")
+        stopped.wait()
+    finally:
+        _stop(node)
+
+
+def _setting(event: threading.Event) -> object:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        event.set()
+
+    return handle
+
+
+def _made(settings: Config) -> Node:
+    try:
+        return Node(settings)
+    except OSError as error:
+        raise ConfigError(f"storage.object_folder: {error}") from error
+
+
+def _start(node: Node) -> None:
+    at = node.config.node
+    try:
+        node.start()
+    except SchemaMismatch as error:
+        raise ConfigError(str(error)) from error
+    except DatabaseUnavailable as error:
+        raise NodeError(f"storage.database_url: the database cannot be used: {error}") from error
+    except OSError as error:
+        raise ConfigError(
+            f"node.port: cannot listen on {at.host}:{at.port}: {error.strerror or error}; "
+            "stop what listens there, or choose another port"
+        ) from error
+
+
+def _stop(node: Node) -> None:
+    watchdog = threading.Timer(STOP_WITHIN_S, _give_up)
+    watchdog.daemon = True
+    watchdog.start()
+    node.stop()
+    watchdog.cancel()
+
+
+def _give_up() -> None:
+    with suppress(OSError):
+        console.complain(f"not everything ended within {STOP_WITHIN_S:g} s; it is run again at the next start")
+    os._exit(0)

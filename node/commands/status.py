@@ -1,0 +1,49 @@
+"""Show where everything stands, and what needs a person."""
+
+from __future__ import annotations
+
+import typer
+
+from node import console, overview
+from node.console import ConfigOption, ExitCode, JsonOption
+from node.overview import DestinationLine, Status
+from storage.records import DeliveryState
+
+
+def register(app: typer.Typer) -> None:
+    """See `node.commands`."""
+    app.command("status")(status)
+
+
+def status(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Show where everything stands, and what needs a person. Ends with 1 when something does."""
+    found = overview.status(console.configuration(config))
+    if json:
+        console.print_json(found)
+    else:
+        _show(found)
+    if found.attention:
+        console.end(ExitCode.WRONG)
+
+
+def _show(found: Status) -> None:
+    for sentence in found.attention:
+        console.say(f"NEEDS A PERSON: {sentence}", style="bold yellow")
+    free = f"{console.size(found.free_bytes)} free (least: {console.size(found.minimum_free_bytes)})"
+    console.say(f"node {'runs' if found.running else 'does not run'}; disk {free}; kept aside: {found.asides}")
+    out = console.out()
+    if found.states:
+        states = console.table("exams", "state", "oldest for", "", right=("exams", "oldest for"))
+        lines = [(line.count, line.state, console.duration(line.oldest_s), line.sentence) for line in found.states]
+        out.print(console.rows(states, lines))
+    else:
+        console.say("no exam has come yet")
+    if found.destinations:
+        columns = ("destination", *(str(state).lower() for state in DeliveryState), "oldest waits", "last error")
+        made = console.table(*columns, right=columns[1:-1])
+        out.print(console.rows(made, [_destination(line) for line in found.destinations]))
+
+
+def _destination(line: DestinationLine) -> tuple[object, ...]:
+    waits = "" if line.oldest_waiting_s is None else console.duration(line.oldest_waiting_s)
+    return (line.destination, *(line.counts.get(str(state), 0) for state in DeliveryState), waits, line.last_error)

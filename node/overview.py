@@ -1,0 +1,187 @@
+"""Where everything stands, as data: what the node holds, what waits and for how long, what needs a person."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from ai.findings import Category, Reading
+from node import holdings
+from node.config import Config
+from node.holdings import Holdings, NothingKept
+from storage.records import Delivery, DeliveryState, Instance, Study, StudyState
+
+#: Exams in these states wait for the node to do something.
+_WAITING = (StudyState.RECEIVING, StudyState.READING, StudyState.REPORTING, StudyState.DELIVERING)
+_A_PERSON = (StudyState.HELD, StudyState.UNDELIVERED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateLine:
+    """How many exams are in a state, and for how long the oldest has been."""
+
+    state: StudyState
+    sentence: str
+    count: int
+    oldest_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationLine:
+    """Result objects for one destination. last_error: of the latest delivery that has one and is not delivered."""
+
+    destination: str
+    counts: dict[str, int]
+    oldest_waiting_s: float | None
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Everything at a glance. attention: what needs a person, one sentence each, most pressing first."""
+
+    running: bool
+    states: tuple[StateLine, ...]
+    destinations: tuple[DestinationLine, ...]
+    asides: int
+    free_bytes: int
+    minimum_free_bytes: int
+    attention: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExamLine:
+    """One exam, without the woman's name or ID. waits_s: None when it waits for nothing."""
+
+    study_instance_uid: str
+    received_at: datetime
+    state: StudyState
+    revision: int
+    category: str
+    band: int | None
+    score: float | None
+    views: tuple[str, ...]
+    reasons: tuple[str, ...]
+    waits_s: float | None
+
+
+def status(config: Config) -> Status:
+    """The status. Raises ConfigError or NodeError when the records cannot be read."""
+    now = datetime.now(UTC)
+    states: tuple[StateLine, ...] = ()
+    destinations: tuple[DestinationLine, ...] = ()
+    asides = 0
+    try:
+        with holdings.opened(config) as held:
+            states = _state_lines(held, now)
+            destinations = _destination_lines(config, held, now)
+            asides = len(held.index.asides())
+    except NothingKept:
+        pass
+    running = holdings.node_runs(config)
+    free = holdings.free_bytes(config.storage.object_folder)
+    found = Status(
+        running=running,
+        states=states,
+        destinations=destinations,
+        asides=asides,
+        free_bytes=free,
+        minimum_free_bytes=config.storage.minimum_free_bytes,
+        attention=(),
+    )
+    return Status(
+        **{**{name: getattr(found, name) for name in Status.__slots__}, "attention": tuple(_attention(found))}
+    )
+
+
+def _state_lines(held: Holdings, now: datetime) -> tuple[StateLine, ...]:
+    counts = held.index.state_counts()
+    return tuple(
+        StateLine(
+            state=state,
+            sentence=state.sentence,
+            count=counts[state][0],
+            oldest_s=(now - counts[state][1]).total_seconds(),
+        )
+        for state in StudyState
+        if state in counts
+    )
+
+
+def _destination_lines(config: Config, held: Holdings, now: datetime) -> tuple[DestinationLine, ...]:
+    deliveries = held.outbox.deliveries()
+    names = dict.fromkeys([*config.destinations, *(item.destination for item in deliveries)])
+    return tuple(
+        _destination_line(held, name, [item for item in deliveries if item.destination == name], now) for name in names
+    )
+
+
+def _destination_line(held: Holdings, name: str, mine: Sequence[Delivery], now: datetime) -> DestinationLine:
+    pending = [item for item in mine if item.state is DeliveryState.PENDING]
+    failed = [item for item in mine if item.state is DeliveryState.FAILED]
+    erring = [item for item in (*pending, *failed) if item.last_error]
+    since = [
+        result.created_at
+        for study in {item.study_instance_uid for item in pending}
+        for result in held.outbox.results(study)
+        if result.sop_instance_uid in {item.sop_instance_uid for item in pending}
+    ]
+    return DestinationLine(
+        destination=name,
+        counts=dict(Counter(str(item.state) for item in mine)),
+        oldest_waiting_s=(now - min(since)).total_seconds() if since else None,
+        last_error=max(erring, key=lambda item: item.due_at).last_error if erring else "",
+    )
+
+
+def _attention(found: Status) -> Iterable[str]:
+    if found.free_bytes < found.minimum_free_bytes:
+        yield "the disk is below storage.minimum_free_bytes: every image is refused; make room"
+    count = {line.state: line.count for line in found.states}
+    waiting = sum(count.get(state, 0) for state in _WAITING)
+    if waiting and not found.running:
+        yield f"no node runs, and {waiting} exams wait: mammo-node serve"
+    if held := count.get(StudyState.HELD, 0):
+        yield f"{held} exams are held and have no result: mammo-node exams --state HELD, then show and requeue --read"
+    if failed := count.get(StudyState.UNDELIVERED, 0):
+        yield f"results of {failed} exams were not delivered: see the error below; then requeue --all-undelivered"
+    if found.asides:
+        yield f"{found.asides} objects were kept aside: another content under a known UID, or not understood; see the log"
+
+
+def exam_lines(held: Holdings, states: Sequence[StudyState]) -> list[ExamLine]:
+    """The exams in any of `states`, last received first; studies that are only stored are no exams."""
+    now = datetime.now(UTC)
+    return [_exam_line(held, study, now) for study in held.index.studies(states)]
+
+
+def _exam_line(held: Holdings, study: Study, now: datetime) -> ExamLine:
+    stored = held.outbox.reading(study.study_instance_uid)
+    reading = Reading.from_json(stored.reading_json) if stored is not None else None
+    current = reading is not None and reading.revision == study.revision
+    waits = study.state in (*_WAITING, *_A_PERSON)
+    return ExamLine(
+        study_instance_uid=study.study_instance_uid,
+        received_at=study.last_received_at,
+        state=study.state,
+        revision=study.revision,
+        category=str(reading.category) if reading is not None and current else "",
+        band=reading.band if reading is not None and current else None,
+        score=reading.score if reading is not None and current else None,
+        views=_views(held.index.instances(study.study_instance_uid)),
+        reasons=tuple(dict.fromkeys(str(reason.code) for reason in reading.reasons)) if reading and current else (),
+        waits_s=(now - study.changed_at).total_seconds() if waits else None,
+    )
+
+
+def _views(instances: Iterable[Instance]) -> tuple[str, ...]:
+    counts = Counter(instance.standard_view for instance in instances if instance.standard_view)
+    return tuple(f"{name} ×{count}" if count > 1 else name for name, count in counts.items())
+
+
+def refusals(lines: Iterable[ExamLine]) -> dict[str, int]:
+    """Exams not read, per reason code, most frequent first."""
+    unread = [line for line in lines if line.category == Category.NOT_READ]
+    return dict(Counter(reason for line in unread for reason in line.reasons).most_common())

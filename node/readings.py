@@ -1,0 +1,67 @@
+"""A reading told to a person and to a script."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from ai.findings import Category, Finding, Reading
+from ai.reasons import Reason
+
+
+def told(reading: Reading) -> dict[str, Any]:
+    """The whole reading as plain data, without heat maps; reasons with their sentences."""
+    content: dict[str, Any] = json.loads(reading.to_json())
+    del content["heat_maps"]
+    for key in ("reasons", "left_out"):
+        content[key] = [_reason(reason) for reason in getattr(reading, key)]
+    return content
+
+
+def _reason(reason: Reason) -> dict[str, str]:
+    return {
+        "code": str(reason.code),
+        "sentence": reason.code.sentence,
+        "sop_instance_uid": reason.sop_instance_uid,
+        "detail": reason.detail,
+    }
+
+
+def reading_lines(reading: Reading) -> Iterator[str]:
+    """The reading in lines of text."""
+    yield _verdict(reading)
+    if reading.breasts:
+        scores = [f"{each.image_laterality} {each.probability:.3f}" for each in reading.breasts]
+        scores += [f"{each.standard_view} {each.probability:.3f}" for each in reading.views]
+        yield f"scores: {', '.join(scores)}"
+    for finding in reading.findings:
+        yield _finding(reading, finding)
+    if reading.composition is not None:
+        shares = ", ".join(f"{share:.2f}" for share in reading.composition.probabilities)
+        yield f"breast composition {reading.composition.composition} (a–d: {shares})"
+    for reason in reading.left_out:
+        yield f"left out: {reason.sop_instance_uid}: {reason.sentence}"
+    model = reading.algorithm
+    yield f"model: {model.name} {model.version}, weights {model.weights_sha256[:16]}. {model.labelling}".rstrip()
+    for each in reading.inputs:
+        yield f"input {each.standard_view}: pixels sha256 {each.pixel_sha256[:16]}, {each.sop_instance_uid}"
+    if reading.timings_s:
+        yield "took " + ", ".join(f"{stage} {spent_s:.2f} s" for stage, spent_s in reading.timings_s.items())
+
+
+def _verdict(reading: Reading) -> str:
+    if reading.category is Category.NOT_READ:
+        return "NOT READ: " + "; ".join(dict.fromkeys(reason.sentence for reason in reading.reasons))
+    return (
+        f"{reading.category}, band {reading.band} of 10, percentile {reading.percentile:.1f}, score {reading.score:.3f}"
+    )
+
+
+def _finding(reading: Reading, finding: Finding) -> str:
+    region = finding.region
+    views = {each.sop_instance_uid: each.standard_view for each in reading.inputs}
+    where = views.get(region.sop_instance_uid, finding.image_laterality)
+    box = f"columns {region.left:.0f}–{region.right:.0f}, rows {region.top:.0f}–{region.bottom:.0f}"
+    kind = finding.finding_type.replace("_", " ").lower()
+    return f"lesion {finding.lesion} on {where}: {kind}, {finding.probability:.3f}, {box}"
