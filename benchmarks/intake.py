@@ -52,7 +52,7 @@ def images(folder: Path, count: int) -> list[Path]:
 def ours(folder: Path) -> Iterator[tuple[int, int]]:
     """(port, process id) of our receiver."""
     process = subprocess.Popen(
-        [sys.executable, Path(__file__).with_name("receiver.py"), folder],
+        [sys.executable, Path(__file__).with_name("_receiver.py"), folder],
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=Path(__file__).parents[1],
     )  # fmt: skip
     assert process.stdout is not None

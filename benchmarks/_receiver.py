@@ -1,4 +1,4 @@
-"""A node's receiving side alone, for `intake.py`: `python benchmarks/receiver.py FOLDER`. Prints "listening PORT"."""
+"""A node's receiving side alone, for `intake.py`: `python benchmarks/_receiver.py FOLDER`. Prints "listening PORT"."""
 
 from __future__ import annotations
 
