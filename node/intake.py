@@ -106,13 +106,16 @@ class Intake:
         except DatabaseUnavailable as error:
             raise OutOfResources(f"the database refused the row: {error}") from error
 
-    def released(self, study_instance_uids: set[str]) -> None:
-        """The sender has nothing more for these studies: those that have all views need not wait for more."""
-        for study in study_instance_uids:
-            views = self._index.standard_views(study)
+    def released(self, study_instance_uid: str) -> None:
+        """The sender has nothing more for this study: with all views there it need not wait for more."""
+        try:
+            views = self._index.standard_views(study_instance_uid)
             if completeness.is_complete(views):
                 now, settings = datetime.now(UTC), self._config.completeness
-                self._index.hasten(study, completeness.due_at(views, now, settings, still_open=False))
+                due_at = completeness.due_at(views, now, settings, still_open=False)
+                self._index.hasten(study_instance_uid, due_at)
+        except DatabaseUnavailable as error:
+            log.warning("the exam waits its full time", study=study_instance_uid, problem=str(error))
 
     def _check_room(self, size_bytes: int) -> None:
         if size_bytes > self._config.network.max_object_bytes:

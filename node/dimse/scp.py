@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from pydicom.dataset import Dataset
@@ -60,7 +61,16 @@ class Accepts(Protocol):
 
     def accept(self, incoming: Incoming) -> Accepted: ...
 
-    def released(self, study_instance_uids: set[str]) -> None: ...
+    def released(self, study_instance_uid: str) -> None: ...
+
+
+@dataclass(slots=True)
+class _Open:
+    """An open association: who called, the study it is sending, and what became of what it sent."""
+
+    calling_ae_title: str
+    study_instance_uid: str = ""
+    counts: Counter[str] = field(default_factory=Counter)
 
 
 class Receiver:
@@ -72,8 +82,7 @@ class Receiver:
         self._server: ThreadedAssociationServer | None = None
         self._ae: AE | None = None
         self._lock = threading.Lock()
-        self._studies: dict[int, set[str]] = {}  # what each open association has sent and may send more of
-        self._callers: dict[int, str] = {}
+        self._open: dict[int, _Open] = {}
 
     @property
     def port(self) -> int:
@@ -120,51 +129,54 @@ class Receiver:
             _reject(association, _CALLING_NOT_RECOGNIZED)
             return
         with self._lock:
-            if Counter(self._callers.values())[calling] >= self._config.network.maximum_associations_per_caller:
-                refused = True
-            else:
-                refused, self._callers[id(association)] = False, calling
+            already = sum(each.calling_ae_title == calling for each in self._open.values())
+            refused = already >= self._config.network.maximum_associations_per_caller
+            if not refused:
+                self._open[id(association)] = _Open(calling)
         if refused:
             log.warning("association refused: too many of this caller", calling_ae_title=calling)
             _reject(association, _LIMIT_EXCEEDED)
 
     def _store(self, event: evt.Event) -> Dataset:
         request = cast("Any", event.request)
-        try:
-            incoming = Incoming(
-                encoded=request.DataSet.getbuffer(),
-                transfer_syntax_uid=str(event.context.transfer_syntax),
-                sop_class_uid=str(request.AffectedSOPClassUID),
-                sop_instance_uid=str(request.AffectedSOPInstanceUID),
-                calling_ae_title=str(event.assoc.requestor.ae_title).strip(),
-                more_to_come=True,
-            )
-            accepted = self._intake.accept(incoming)
-        except NodeError as error:
-            log.warning(
-                "not accepted", association=event.assoc.name, status=f"0x{error.dimse_status:04X}", why=str(error)
-            )
-            return _status(error.dimse_status, str(error))
-        except Exception:
-            log.exception("not accepted", association=event.assoc.name)
-            return _status(0xC000, "internal error; see the node's log")
-        self._turn_to(event.assoc, accepted.study_instance_uid)
+        of = self._open[id(event.assoc)]
+        with logs.about(association=event.assoc.name, sop=str(request.AffectedSOPInstanceUID)):
+            try:
+                incoming = Incoming(
+                    encoded=request.DataSet.getbuffer(),
+                    transfer_syntax_uid=str(event.context.transfer_syntax),
+                    sop_class_uid=str(request.AffectedSOPClassUID),
+                    sop_instance_uid=str(request.AffectedSOPInstanceUID),
+                    calling_ae_title=of.calling_ae_title,
+                    more_to_come=True,
+                )
+                accepted = self._intake.accept(incoming)
+            except NodeError as error:
+                of.counts["refused"] += 1
+                log.warning("not accepted", status=f"0x{error.dimse_status:04X}", why=str(error))
+                return _status(error.dimse_status, str(error))
+            except Exception:  # the association's border: the sender is told, and keeps the image
+                of.counts["refused"] += 1
+                log.exception("not accepted")
+                return _status(0xC000, "internal error; see the node's log")
+            log.info("accepted", outcome=accepted.outcome, study=accepted.study_instance_uid)
+        of.counts[accepted.outcome] += 1
+        before, of.study_instance_uid = of.study_instance_uid, accepted.study_instance_uid
+        if before not in ("", accepted.study_instance_uid):
+            self._intake.released(before)  # it has turned to another study
         if accepted.outcome is Outcome.KEPT_ASIDE:
             return _status(_COERCED, "held with other content; this one was kept aside for a person")
         return _status(_SUCCESS)
 
-    def _turn_to(self, association: Any, study_instance_uid: str) -> None:
-        """Studies that this association sent before are complete as far as it is concerned."""
-        with self._lock:
-            before = self._studies.get(id(association), set()) - {study_instance_uid}
-            self._studies[id(association)] = {study_instance_uid}
-        self._intake.released(before)
-
     def _ended(self, event: evt.Event) -> None:
         with self._lock:
-            self._callers.pop(id(event.assoc), None)
-            studies = self._studies.pop(id(event.assoc), set())
-        self._intake.released(studies)
+            ended = self._open.pop(id(event.assoc), None)
+        if ended is None:
+            return
+        counts = {key.replace(" ", "_"): count for key, count in ended.counts.items()}
+        log.info("association ended", association=event.assoc.name, calling_ae_title=ended.calling_ae_title, **counts)
+        if ended.study_instance_uid:
+            self._intake.released(ended.study_instance_uid)
 
 
 def _application_entity(config: Config) -> AE:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import structlog
 
 from ai.exam import Exam
 from ai.findings import Category, Reading, ReadOutcome
@@ -61,7 +60,7 @@ class Stages:
     def run(self, job: Job) -> None:
         """Run one job; what goes wrong in it is logged, told in the exam's history, and tried again."""
         stage = {Stage.READ: self._read, Stage.REPORT: self._report, Stage.DELIVER: self._deliver}[job.stage]
-        with structlog.contextvars.bound_contextvars(job=job.job_id):
+        with logs.about(job=job.job_id):
             try:
                 stage(job)
             except ReaderStopped as stopped:

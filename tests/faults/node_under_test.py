@@ -1,6 +1,7 @@
 """A node for the fault tests: `python node_under_test.py CONFIG [POINT]`.
 
-With POINT it kills itself with SIGKILL when it first passes that point between two durable steps. Prints "serving PORT".
+With POINT it kills itself with SIGKILL when it first passes that point between two durable steps. It prints
+"serving PORT".
 """
 
 from __future__ import annotations

@@ -61,9 +61,10 @@ def test_a_job_of_a_transaction_that_failed_does_not_exist(engine: Engine, tmp_p
     jobs = worker(engine, tmp_path)
     jobs.start(ran.append)
     try:
-        with pytest.raises(RuntimeError, match="changed my mind"), Session(engine) as session, session.begin():
+        with Session(engine) as session:
+            session.begin()
             jobs.enqueue(session, job(revision=7))
-            raise RuntimeError("changed my mind")
+            session.rollback()
         enqueue(jobs, engine, job(revision=8))
         wait_until(lambda: ran, 10, "the other job to run")
         assert [each.revision for each in ran] == [8]
