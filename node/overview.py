@@ -91,9 +91,7 @@ def status(config: Config) -> Status:
         minimum_free_bytes=config.storage.minimum_free_bytes,
         attention=(),
     )
-    return Status(
-        **{**{name: getattr(found, name) for name in Status.__slots__}, "attention": tuple(_attention(found))}
-    )
+    return replace(found, attention=tuple(_attention(found)))
 
 
 def _state_lines(held: Holdings, now: datetime) -> tuple[StateLine, ...]:
@@ -148,7 +146,7 @@ def _attention(found: Status) -> Iterable[str]:
     if failed := count.get(StudyState.UNDELIVERED, 0):
         yield f"results of {failed} exams were not delivered: see the error below; then requeue --all-undelivered"
     if found.asides:
-        yield f"{found.asides} objects were kept aside: another content under a known UID, or not understood; see the log"
+        yield f"{found.asides} objects were kept aside: other content under a known UID, or not understood; see the log"
 
 
 def exam_lines(held: Holdings, states: Sequence[StudyState]) -> list[ExamLine]:

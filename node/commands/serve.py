@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
@@ -45,7 +46,7 @@ def serve(config: ConfigOption = None) -> None:
         _stop(node)
 
 
-def _setting(event: threading.Event) -> object:
+def _setting(event: threading.Event) -> Callable[[int, FrameType | None], None]:
     def handle(_number: int, _frame: FrameType | None) -> None:
         event.set()
 
