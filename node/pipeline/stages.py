@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-
 from ai.exam import Exam
 from ai.findings import Category, Reading, ReadOutcome
 from ai.reasons import Reason, ReasonCode
