@@ -12,7 +12,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from node import results
 from node.errors import NotFound
-from tests.support_results import CASES, STUDY, encoded
+from tests.support_readings import (
+    STUDY,
+    encoded,
+)
+from tests.support_results import CASES
 
 #: One of each way an exam can end; the whole matrix is judged in tests/peers/test_judges.py.
 ENDS = ("positive", "negative", "one_breast_left_out", "not_read_many_reasons", "not_read_no_mammogram")

@@ -15,14 +15,9 @@ from ai.exam import STANDARD_VIEWS, StandardView
 from ai.findings import Category, Finding
 from ai.reasons import Reason, ReasonCode
 from node.results import Report, _canvas, _card, summary_sc
-from tests.support_results import (
+from tests.support_readings import (
     ALGORITHM,
-    CASES,
     COLUMNS,
-    L_CC,
-    L_MLO,
-    R_CC,
-    R_MLO,
     ROWS,
     finding,
     header,
@@ -31,6 +26,7 @@ from tests.support_results import (
     report,
     unread_exam,
 )
+from tests.support_results import CASES, L_CC, L_MLO, R_CC, R_MLO
 
 ORIENTED = {"R CC": "P\\L", "L CC": "A\\R", "R MLO": "P\\F", "L MLO": "A\\F"}
 MIRRORED = {"R CC": "A\\L", "L CC": "P\\R", "R MLO": "A\\F", "L MLO": "P\\F"}

@@ -14,9 +14,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 from ai.exam import STANDARD_VIEWS
 from node import results
 from node.results import Report, _text, measurement_sr, summary_sc
-from tests.support_results import (
+from tests.support_readings import (
     ALGORITHM,
-    CASES,
     COMPOSITION,
     STUDY,
     encoded,
@@ -24,6 +23,7 @@ from tests.support_results import (
     read_exam,
     report,
 )
+from tests.support_results import CASES
 
 KINDS = results.offered()
 COPIED = (

@@ -13,13 +13,10 @@ from ai.reasons import Reason, ReasonCode
 from node import results
 from node.results import Report, _text, mammography_cad_sr
 from node.results._assertions import InvalidResult, Node, check, walk
-from tests.support_results import (
+from tests.support_readings import (
     ALGORITHM,
-    CASES,
     COLUMNS,
     COMPOSITION,
-    L_CC,
-    R_CC,
     ROWS,
     finding,
     instance_uid,
@@ -27,6 +24,7 @@ from tests.support_results import (
     report,
     unread_exam,
 )
+from tests.support_results import CASES, L_CC, R_CC
 
 SR = ("mammography_cad_sr", "measurement_sr")
 

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from ai.findings import Reading
 from ai.reasons import Reason, ReasonCode
 from node.results import _uids, mammography_cad_sr, measurement_sr
-from tests.support_results import ALGORITHM, COMPOSITION, DEVICE, instance_uid, read_exam, report
+from tests.support_readings import (
+    ALGORITHM,
+    COMPOSITION,
+    DEVICE,
+    instance_uid,
+    read_exam,
+    report,
+)
 
 PARTS = st.lists(st.text(max_size=20), max_size=6).map(tuple)
 PLAIN = measurement_sr.OPTIONS()
