@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pydicom.dataset import Dataset
 
 from ai.exam import View
+from ai.findings import Reading
 from node.errors import NodeError
 from node.results import _codes
 from node.results._codes import Code
@@ -48,6 +49,15 @@ def require_sound(dataset: Dataset, sources: Sequence[Dataset]) -> None:
     """Raises InvalidResult with every fault that `check` finds."""
     if faults := check(dataset, sources):
         raise InvalidResult("the result object is not sound: " + "; ".join(faults))
+
+
+def require_complete(reading: Reading, sources: Sequence[Dataset]) -> None:
+    """Raises InvalidResult when the reading names images whose headers are not among the sources."""
+    named = {image.sop_instance_uid for image in reading.inputs}
+    named |= {view.sop_instance_uid for view in reading.views}
+    named |= {finding.region.sop_instance_uid for finding in reading.findings}
+    if missing := named - {str(source.SOPInstanceUID) for source in sources}:
+        raise InvalidResult(f"the reading names images without a source header: {', '.join(sorted(missing))}")
 
 
 def check(dataset: Dataset, sources: Sequence[Dataset]) -> list[str]:

@@ -239,14 +239,17 @@ def _finish_cell(card: Image.Image, cell: Box, view: StandardView, place: _Place
         _tagged(card, (x, cell[1] + 58), score, size=30, colour=_canvas.MUTED, anchor=anchor)
     if place is not None and place.shown.is_read:
         return
-    words = "not read" if place is not None or _has_image(report, view) else "no image"
+    read = any(image.standard_view == view for image in report.reading.inputs)
+    colour = _canvas.MUTED if read else _canvas.MAGENTA
     if place is None:
         inner = (cell[0] + 18, cell[1] + 110, cell[2] - 18, cell[3] - 18)
-        _canvas.hatch(card, inner, _canvas.blended(_canvas.MAGENTA, 0.10), step=40, thickness=5)
-        ImageDraw.Draw(card).rectangle(inner, outline=_canvas.blended(_canvas.MAGENTA, 0.35), width=2)
-    middle = ((cell[0] + cell[2]) / 2, (cell[1] + cell[3]) / 2)
+        if not read:
+            _canvas.hatch(card, inner, _canvas.blended(colour, 0.10), step=40, thickness=5)
+        ImageDraw.Draw(card).rectangle(inner, outline=_canvas.blended(colour, 0.35), width=2)
     if report.reading.category is not Category.NOT_READ or place is None:
-        _tagged(card, middle, words, size=44, colour=_canvas.MAGENTA, anchor="mm")
+        words = "read; no picture" if read else "not read" if place or _has_image(report, view) else "no image"
+        middle = ((cell[0] + cell[2]) / 2, (cell[1] + cell[3]) / 2)
+        _tagged(card, middle, words, size=44, colour=colour, anchor="mm")
 
 
 def _has_image(report: Report, view: StandardView) -> bool:

@@ -18,6 +18,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from ai.findings import Algorithm
 from node.results import Report, _uids
+from node.results._assertions import require_complete
 from node.results._codes import PRIVATE_SCHEME, PROCESSING_EQUIPMENT, Code
 from node.results._text import encodable
 
@@ -72,7 +73,9 @@ def new_object(report: Report, kind: str, options: BaseModel, sop_class_uid: UID
     """A dataset with file_meta, copied identity, series, equipment and SOP Common; the caller adds the rest.
 
     kind: the module's name, part of the UIDs. Deterministic.
+    Raises InvalidResult when the reading names an image that is not among the report's sources.
     """
+    require_complete(report.reading, report.sources)
     dataset = _copied(report.sources[0])
     dataset.SOPClassUID = sop_class_uid
     dataset.SOPInstanceUID = _uids.sop_instance_uid(report, kind, options)

@@ -117,7 +117,8 @@ def _detections(report: Report, options: OPTIONS) -> Dataset:
 def _analyses(report: Report) -> Dataset:
     """TID 4016: the exam's overall impression, and the breast composition with its own algorithm."""
     performed = [(_codes.OVERALL_IMPRESSION_ANALYSIS, _sr.reader_items(report))]
-    if (composition := report.reading.composition) is not None:
+    composition = report.reading.composition
+    if composition is not None and report.reading.category is not Category.NOT_READ:
         algorithm = _sr.algorithm_items(composition.algorithm, composition.algorithm.parameters)
         performed.append((_codes.COMPOSITION_ANALYSIS, algorithm))
     groups = (_codes.SUCCESSFUL_ANALYSES, _codes.FAILED_ANALYSES)

@@ -86,6 +86,11 @@ def test_a_breast_that_was_not_read_is_said_in_the_unread_colour() -> None:
     assert share(half, _canvas.MAGENTA) > 0.002
 
 
+def test_a_view_that_was_read_is_not_called_unread_for_want_of_a_picture() -> None:
+    card = pixels(report(read_exam(), previews={}))
+    assert share(card, _canvas.MAGENTA) == 0
+
+
 def one_bright_spot(view: StandardView, at: tuple[float, float]) -> bytes:
     """A dark preview with a white square around `at` (column, row of the stored image)."""
     picture = np.full((ROWS // 8, COLUMNS // 8), 30, np.uint8)

@@ -372,6 +372,13 @@ def test_sources_of_two_studies_raise(kind: str) -> None:
         made(one, kind)
 
 
+@pytest.mark.parametrize("kind", results.offered())
+def test_a_reading_of_an_image_without_its_header_raises(kind: str) -> None:
+    one = CASES["positive"]()
+    with pytest.raises(InvalidResult, match=instance_uid(4)):
+        made(replace(one, sources=one.sources[:3]), kind)
+
+
 def test_composition_of_an_unread_exam_does_not_break_it() -> None:
     for kind in SR:
         made(report(unread_exam(composition=COMPOSITION)), kind)
