@@ -53,7 +53,7 @@ def _requeue(settings: Config, studies: list[Study], read: bool) -> int:
     node.connect()
     try:
         for each in studies:
-            count = node.stages.requeue(each.study_instance_uid, read=read)
+            count = node.orders.requeue(each.study_instance_uid, read=read)
             total += count
             what = "will be read again" if read else f"{count} results will be sent again"
             if count:
