@@ -11,7 +11,9 @@ from node.housekeeping import Housekeeper
 from node.intake import Intake
 from node.pipeline.durable import DurableJobs
 from node.pipeline.jobs import Stage
-from node.pipeline.stages import Rooms, Stages
+from node.pipeline.orders import Orders
+from node.pipeline.rooms import Rooms
+from node.pipeline.stages import Stages
 from node.reader import Reader
 from storage.database import Database
 from storage.index import Index
@@ -36,19 +38,14 @@ class Node:
         self.store = ObjectStore(config.storage.object_folder)
         self.reader = Reader(config.reading)
         self._jobs = DurableJobs(engine, _queues(config), executor="embedded", lock_file=config.storage.lock_file)
-        self.stages = Stages(
-            Rooms(
-                config=config,
-                database=self.database,
-                store=self.store,
-                reader=self.reader,
-                jobs=self._jobs,
-                passed=passed,
-            )
+        rooms = Rooms(
+            config=config, database=self.database, store=self.store, reader=self.reader, jobs=self._jobs, passed=passed
         )
+        self.orders = Orders(rooms)
+        self._stages = Stages(rooms)
         intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
         self.receiver = Receiver(config, intake)
-        self._housekeeper = Housekeeper(self.index, self.store, self.stages, config.storage.retention_days)
+        self._housekeeper = Housekeeper(self.index, self.store, self.orders, config.storage.retention_days)
 
     def start(self) -> None:
         """Start everything; returns when the node listens.
@@ -57,9 +54,9 @@ class Node:
         """
         self.database.create_schema()
         self.reader.start()
-        self._jobs.start(self.stages.run)
+        self._jobs.start(self._stages.run)
         self.store.clear_incoming()
-        self.stages.reconcile()
+        self.orders.reconcile()
         self._housekeeper.start()
         self.receiver.start()
 

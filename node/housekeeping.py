@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from node import logs
-from node.pipeline.stages import Stages
+from node.pipeline.orders import Orders
 from storage.index import Index
 from storage.objects import ObjectStore
 
@@ -21,10 +21,10 @@ _RETENTION_S = 3600.0
 class Housekeeper:
     """One thread. retention_days: see `StorageSettings`; None keeps everything."""
 
-    def __init__(self, index: Index, store: ObjectStore, stages: Stages, retention_days: int | None) -> None:
+    def __init__(self, index: Index, store: ObjectStore, orders: Orders, retention_days: int | None) -> None:
         self._index = index
         self._store = store
-        self._stages = stages
+        self._orders = orders
         self._retention_days = retention_days
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live, name="housekeeper", daemon=True)
@@ -43,7 +43,7 @@ class Housekeeper:
     def complete(self, now: datetime) -> None:
         """Studies that are due are whole."""
         for study in self._index.due_studies(now):
-            self._stages.complete(study)
+            self._orders.complete(study)
 
     def retain(self, now: datetime) -> int:
         """Remove studies that a person's retention rule lets go; returns how many. Rows first: a row has its files."""
@@ -65,7 +65,7 @@ class Housekeeper:
             try:
                 self.complete(datetime.now(UTC))
                 if self._is_time("reconcile", _RECONCILE_S):
-                    self._stages.reconcile()
+                    self._orders.reconcile()
                 if self._is_time("retain", _RETENTION_S):
                     self.retain(datetime.now(UTC))
             except Exception:

@@ -6,8 +6,8 @@ A stage that fails is tried again with backoff; an exam that cannot be read in t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,36 +15,23 @@ from ai.exam import Exam
 from ai.findings import Category, Reading, ReadOutcome
 from ai.reasons import Reason, ReasonCode
 from node import delivery, logs, routing
-from node.config import Config
 from node.destinations import Outgoing
 from node.errors import ReaderStopped
 from node.exams import StoredExam, stored_exam
-from node.pipeline.jobs import Job, JobQueue, NotFinished, Stage
-from node.reader import Reader
+from node.pipeline.jobs import Job, NotFinished, Stage
+from node.pipeline.rooms import Rooms, tell
 from node.reporting import NoSource, Reporting
 from storage.database import Database
 from storage.index import Index
-from storage.objects import AlteredObject, ObjectStore
+from storage.objects import AlteredObject
 from storage.outbox import Outbox
-from storage.records import DeliveryState, Event, StoredReading, StudyState
+from storage.records import DeliveryState, StoredReading, StudyState
 
 log = logs.get(__name__)
 
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 300.0
 _REPORT_ATTEMPTS = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rooms:
-    """What the stages work with. `passed(point)` is called between durable steps."""
-
-    config: Config
-    database: Database
-    store: ObjectStore
-    reader: Reader
-    jobs: JobQueue
-    passed: Callable[[str], None] = lambda _point: None
 
 
 class Stages:
@@ -67,20 +54,6 @@ class Stages:
             except Exception as error:
                 log.exception("stage failed", stage=job.stage)
                 self._again(job, f"{type(error).__name__}: {error}")
-
-    # ------------------------------------------------------------------ complete
-
-    def complete(self, study_instance_uid: str, *, anyway: bool = False) -> int | None:
-        """Declare a study whole and enqueue its reading. None when it is not due (any more)."""
-        with self._rooms.database.transaction() as session:
-            index = Index(self._rooms.database.joining(session))
-            revision = index.close_study(study_instance_uid, datetime.now(UTC), anyway=anyway)
-            if revision is None:
-                return None
-            self._tell(index, study_instance_uid, revision, "complete", f"whole; revision {revision} will be read")
-            self._enqueue(session, Stage.READ, study_instance_uid, revision)
-        self._rooms.passed("complete: committed")
-        return revision
 
     # ------------------------------------------------------------------ read
 
@@ -132,9 +105,9 @@ class Stages:
             if not index.advance(job.study_instance_uid, job.revision, {StudyState.READING: next_state}):
                 return
             outbox.save_reading(saved)
-            self._tell(index, job.study_instance_uid, job.revision, "read", _summary(reading))
+            tell(index, job.study_instance_uid, job.revision, "read", _summary(reading))
             if not held:
-                self._enqueue(session, Stage.REPORT, job.study_instance_uid, job.revision)
+                self._rooms.enqueue(session, Stage.REPORT, job.study_instance_uid, job.revision)
 
     # ------------------------------------------------------------------ report
 
@@ -165,9 +138,9 @@ class Stages:
             outbox.add_results(reported.results, reported.deliveries)
             for result in reported.results:
                 what = f"not made: {result.error}" if result.error else f"{result.sop_instance_uid}"
-                self._tell(index, job.study_instance_uid, job.revision, "report", f"{result.kind} {what}")
+                tell(index, job.study_instance_uid, job.revision, "report", f"{result.kind} {what}")
             for name in dict.fromkeys(item.destination for item in reported.deliveries):
-                self._enqueue(session, Stage.DELIVER, job.study_instance_uid, job.revision, name)
+                self._rooms.enqueue(session, Stage.DELIVER, job.study_instance_uid, job.revision, name)
             self._settle(joined, job)
         self._rooms.passed("report: committed")
 
@@ -194,7 +167,7 @@ class Stages:
             what = after.state.sentence if after.state is not DeliveryState.PENDING else "will be tried again"
             said = f": {after.last_error}" if after.last_error else ""
             text = f"{after.kind} → {after.destination}: {what}{said}"
-            self._tell(self._index, job.study_instance_uid, job.revision, "deliver", text)
+            tell(self._index, job.study_instance_uid, job.revision, "deliver", text)
             self._rooms.passed("deliver: recorded")
         self._after_delivery(job)
         self._rooms.passed("deliver: committed")
@@ -231,7 +204,7 @@ class Stages:
             if waiting:
                 due_at = min(item.due_at for item in waiting)
                 delay_s = max(0.0, (due_at - datetime.now(UTC)).total_seconds())
-                self._enqueue(
+                self._rooms.enqueue(
                     session, job.stage, job.study_instance_uid, job.revision, job.destination, delay_s=delay_s
                 )
             self._settle(joined, job)
@@ -251,56 +224,9 @@ class Stages:
         else:
             after, text = StudyState.ANSWERED, StudyState.ANSWERED.sentence
         if index.advance(job.study_instance_uid, job.revision, {StudyState.DELIVERING: after}):
-            self._tell(index, job.study_instance_uid, job.revision, "answer", text)
+            tell(index, job.study_instance_uid, job.revision, "answer", text)
 
     # ------------------------------------------------------------------ trying again
-
-    def requeue(self, study_instance_uid: str, *, read: bool = False) -> int:
-        """A person asks: read the exam again (a new revision), or send failed deliveries again.
-
-        Returns how many deliveries, or 1 for a reading.
-        """
-        if read:
-            return 1 if self.complete(study_instance_uid, anyway=True) else 0
-        study = self._index.study(study_instance_uid)
-        if study is None:
-            return 0
-        failed = self._outbox.deliveries(study_instance_uid, revision=study.revision, states=[DeliveryState.FAILED])
-        with self._rooms.database.transaction() as session:
-            joined = self._rooms.database.joining(session)
-            index, outbox = Index(joined), Outbox(joined)
-            index.advance(study_instance_uid, study.revision, {StudyState.UNDELIVERED: StudyState.DELIVERING})
-            for name in dict.fromkeys(item.destination for item in failed):
-                count = outbox.requeue(study_instance_uid, study.revision, name, datetime.now(UTC))
-                self._enqueue(session, Stage.DELIVER, study_instance_uid, study.revision, name)
-                self._tell(index, study_instance_uid, study.revision, "deliver", f"{count} requeued for {name}")
-        return len(failed)
-
-    def reconcile(self) -> int:
-        """Enqueue what should be waiting and is not; returns how many jobs were missing."""
-        wanted = [
-            (
-                Stage.READ if study.state is StudyState.READING else Stage.REPORT,
-                study.study_instance_uid,
-                study.revision,
-                "",
-            )
-            for study in self._index.studies([StudyState.READING, StudyState.REPORTING])
-        ]
-        pending = self._outbox.deliveries(states=[DeliveryState.PENDING])
-        wanted += dict.fromkeys(
-            (Stage.DELIVER, item.study_instance_uid, item.revision, item.destination) for item in pending
-        )
-        return sum(self._ensure(*work) for work in wanted)
-
-    def _ensure(self, stage: Stage, study: str, revision: int, destination: str) -> bool:
-        work = Job(stage=stage, study_instance_uid=study, revision=revision, number=0, destination=destination)
-        if self._rooms.jobs.is_waiting(work):
-            return False
-        log.warning("a job was missing", work=work.prefix)
-        with self._rooms.database.transaction() as session:
-            self._enqueue(session, stage, study, revision, destination)
-        return True
 
     def _again(self, job: Job, why: str) -> None:
         with self._rooms.database.transaction() as session:
@@ -308,28 +234,16 @@ class Stages:
             failures = index.count_failure(job.study_instance_uid)
             delay_s = min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2.0 ** min(failures - 1, 20))
             due = (datetime.now(UTC) + timedelta(seconds=delay_s)).isoformat(timespec="seconds")
-            self._tell(index, job.study_instance_uid, job.revision, job.stage, f"failed: {why}; again at {due}")
+            tell(index, job.study_instance_uid, job.revision, job.stage, f"failed: {why}; again at {due}")
             self._follow(session, job, delay_s)
 
     def _hold(self, job: Job, state: StudyState, why: str) -> None:
         if self._index.advance(job.study_instance_uid, job.revision, {state: StudyState.HELD}):
-            self._tell(self._index, job.study_instance_uid, job.revision, job.stage, f"held for a person: {why}")
-
-    def _enqueue(
-        self, session: Any, stage: Stage, study: str, revision: int, destination: str = "", *, delay_s: float = 0.0
-    ) -> None:
-        number = Index(self._rooms.database.joining(session)).next_job(study)
-        job = Job(stage=stage, study_instance_uid=study, revision=revision, number=number, destination=destination)
-        self._rooms.jobs.enqueue(session, job, delay_s)
+            tell(self._index, job.study_instance_uid, job.revision, job.stage, f"held for a person: {why}")
 
     def _follow(self, session: Any, job: Job, delay_s: float) -> None:
         """Enqueue the same work once more."""
-        self._enqueue(session, job.stage, job.study_instance_uid, job.revision, job.destination, delay_s=delay_s)
-
-    @staticmethod
-    def _tell(index: Index, study: str, revision: int, stage: str, text: str) -> None:
-        event = Event(study_instance_uid=study, revision=revision, at=datetime.now(UTC), stage=stage, text=text)
-        index.add_event(event)
+        self._rooms.enqueue(session, job.stage, job.study_instance_uid, job.revision, job.destination, delay_s=delay_s)
 
 
 def _telling(reading: Reading, stored: StoredExam) -> Reading:
