@@ -47,7 +47,7 @@ class ExamSpec:
     presentation_intent_type: str = FOR_PRESENTATION
     with_for_processing: bool = False
     rounds_ago: int = 0
-    voi_lut_function: str = ""
+    voi_lut_function: str = "LINEAR"
     pitch_mm: float | None = None
 
     @property

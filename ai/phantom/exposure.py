@@ -51,7 +51,7 @@ class Exposure:
     oblique_angle_deg: int = 45
     breast_implant_present: bool = False
     presentation_intent_type: str = FOR_PRESENTATION
-    voi_lut_function: str = ""  # LINEAR or SIGMOID
+    voi_lut_function: str = "LINEAR"  # or SIGMOID; "" to leave it out
     source: str = ""  # SOP Instance UID of the For Processing image it was made from (sent or not)
 
 

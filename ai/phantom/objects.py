@@ -1,8 +1,8 @@
 """Stored pixel values + what is known of the exposure → a Digital Mammography X-Ray Image (PS3.3 A.27).
 
-The headers carry what real systems send. VOI LUT Function (0028,1056) is left out unless asked for: without it a
-window means LINEAR (PS3.3 C.11.2.1.2.1), and a common viewer shows images black when it is there. The IHE
-Mammography Image profile requires it, so a strictly conforming image is to be had by naming one.
+The headers carry what real systems send and the IHE Mammography Image profile asks for. VOI LUT Function (0028,1056)
+can be left out: some viewers show images that have it black, and without it a window means LINEAR all the same
+(PS3.3 C.11.2.1.2.1).
 """
 
 from __future__ import annotations
