@@ -27,7 +27,6 @@ from ai.decoding import decode
 from ai.exam import STANDARD_VIEWS, Exam, ImageLaterality, View
 from ai.phantom import VENDOR_LOOKS, ExamSpec, Identity, LesionKind, VendorLook, demo_exams, simulate_exam, wrap
 from ai.phantom.encoding import TRANSFER_SYNTAXES
-from ai.phantom.exposure import FOR_PROCESSING
 from ai.phantom.vendors import HAVBLIK, NORDVIK
 from tests.support import require_tool, shared_data
 
