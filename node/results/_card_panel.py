@@ -68,8 +68,8 @@ def draw_read(card: Image.Image, box: Box, report: Report, colour: Colour) -> No
     _change(pen, report)
     if reading.composition is not None:
         pen.heading("Breast composition")
-        pen.right(_text.composition_reader(reading), 28, _canvas.MUTED)
         pen.line(_text.composition_line(reading), 36, _canvas.TEXT)
+        pen.line(f"by {_text.composition_reader(reading)}", 26, _canvas.MUTED)
     pen.heading("Read")
     for index, (line, tone) in enumerate(below):
         if not pen.room(120) and index + 1 < len(below):
@@ -192,7 +192,7 @@ def _height_below(report: Report, read_lines: int) -> float:
     heading = _GAP + 37
     return (
         (heading + 46 * max(1, len(change) - 1) if change else 0)
-        + (heading + 46 if report.reading.composition else 0)
+        + (heading + 46 + 34 if report.reading.composition else 0)
         + heading
         + 46
         + 76 * min(3, read_lines - 1)

@@ -137,7 +137,8 @@ def comment_lines(reading: Reading) -> list[str]:
 
 def percentile(reading: Reading) -> str:
     """One decimal, rounded down: no score is higher than all of the population it belongs to."""
-    return f"{math.floor(10 * (reading.percentile or 0) + 1e-9) / 10:.1f}"
+    # the highest of a window is above all others, not above all
+    return f"{min(99.9, math.floor(10 * (reading.percentile or 0) + 1e-9) / 10):.1f}"
 
 
 def percentile_sentence(reading: Reading) -> str:

@@ -2,7 +2,7 @@
 
 The first measurement group is the exam: its score is inferred from the breast outlines, so that a viewer which
 draws nothing without a region still shows the result (and, with no marks, a negative or an unread exam). The
-outline is not a finding. Each marked region is a group of its own.
+outline is not a finding. Each marked region is a group of its own; only such a group has a Finding (121071).
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def build(report: Report, options: OPTIONS) -> Dataset:
     dataset.SeriesDescription = "AI triage measurements"
     exam = _unread_exam if report.reading.category is Category.NOT_READ else _read_exam
     findings = enumerate(report.reading.findings, start=1)
-    groups = [exam(report), *(_lesion(report, finding, number) for number, finding in findings)]
+    groups = [exam(report), *(_lesion(report, finding, number) for number, finding in findings), *_companion(report)]
     children = [
         _sr.language(),
         *_sr.device_observer(report),
@@ -152,8 +152,7 @@ def _inferred_from_region(source: Dataset, points: Sequence[_sr.Point]) -> Datas
 def _lesion(report: Report, finding: Finding, number: int) -> Dataset:
     """TID 1410: one marked region on one view."""
     algorithm = report.reading.algorithm
-    region = _sr.scoord(_codes.IMAGE_REGION, "POLYLINE", _sr.box(finding.region), "CONTAINS")
-    _sr.add(region, [_sr.image(_by_uid(report)[finding.region.sop_instance_uid], "SELECTED FROM")])
+    region = _region(_by_uid(report)[finding.region.sop_instance_uid], _sr.box(finding.region))
     score = _sr.num(_codes.finding_score(algorithm), _text.percent(finding.probability), _codes.PERCENT)
     return _group(
         "1410",
@@ -165,6 +164,48 @@ def _lesion(report: Report, finding: Finding, number: int) -> Dataset:
             *_sr.algorithm_items(algorithm, relationship="HAS CONCEPT MOD"),
             score,
         ],
+    )
+
+
+def _companion(report: Report) -> list[Dataset]:
+    """Beside a single lesion: the breast on another view as a region too, with that view's score and no finding.
+
+    DicomSRValidator, where it counts exactly one region in all groups, takes the exam for a region without one.
+    """
+    reading = report.reading
+    if len(reading.findings) != 1:
+        return []
+    marked = reading.findings[0]
+    others = [view for view in reading.views if len(view.breast_outline) > 2]
+    if not others:
+        return []
+    view = max(
+        others,
+        key=lambda other: (
+            other.sop_instance_uid != marked.region.sop_instance_uid,
+            other.standard_view.image_laterality is marked.image_laterality,
+        ),
+    )
+    concept = _codes.exam_score(reading.algorithm)
+    return [
+        _group(
+            "1410",
+            [
+                *_sr.tracking(
+                    f"Breast, {view.standard_view}", _uids.tracking_uid(report, "view", view.sop_instance_uid)
+                ),
+                _site(_codes.SIDES[view.standard_view.image_laterality]),
+                _region(_by_uid(report)[view.sop_instance_uid], _sr.closed(view.breast_outline)),
+                *_sr.algorithm_items(reading.algorithm, relationship="HAS CONCEPT MOD"),
+                _sr.num(concept, _text.percent(view.probability), _codes.PERCENT),
+            ],
+        )
+    ]
+
+
+def _region(source: Dataset, points: Sequence[_sr.Point]) -> Dataset:
+    return _sr.add(
+        _sr.scoord(_codes.IMAGE_REGION, "POLYLINE", points, "CONTAINS"), [_sr.image(source, "SELECTED FROM")]
     )
 
 
