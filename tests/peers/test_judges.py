@@ -42,8 +42,8 @@ CAD_CASES = (
 )
 MEASURED: dict[str, tuple[str, ...]] = {
     "comprehensive_3d": ("positive", "with_prior_and_composition", "not_read_many_reasons"),
-    "comprehensive": ("negative", "one_breast_left_out", "not_read_no_mammogram"),
-    "enhanced": ("latin_1", "not_read_three_views"),
+    "comprehensive": ("negative", "one_breast_absent", "not_read_no_mammogram"),
+    "enhanced": ("latin_1", "not_read_three_views", "indeterminate_uncalibrated"),
 }
 
 

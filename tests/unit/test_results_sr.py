@@ -137,6 +137,14 @@ def test_every_finding_is_there_with_its_type_and_place(kind: str) -> None:
     assert lesions.count("Lesion 1, L CC") == 1
 
 
+def test_beside_a_single_lesion_stands_a_region_that_is_no_finding() -> None:
+    """A validator cannot tell the exam's group from a region's when there is exactly one region."""
+    result = made(CASES["indeterminate_uncalibrated"](), "measurement_sr")
+    assert len(list(named(result, "111030"))) == 2
+    assert [text for text in texts(result, "112039") if text != "Exam"] == ["Lesion 1, R CC", "Breast, R MLO"]
+    assert len(list(named(result, "121071"))) == 1, "the breast is called a finding"
+
+
 def test_a_finding_has_the_same_tracking_uid_in_both_reports() -> None:
     one = CASES["positive"]()
     found = [
