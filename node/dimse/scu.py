@@ -38,6 +38,8 @@ def store(objects: Sequence[Outgoing], peer: Peer, calling_ae_title: str) -> Ite
     Each object's own transfer syntax is proposed; an uncompressed one also in the other uncompressed syntaxes.
     """
     waiting = list(objects)
+    if not waiting:
+        return
     try:
         wanted = _contexts(objects)
         with _association(peer, calling_ae_title, wanted) as association:

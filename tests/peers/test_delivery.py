@@ -161,8 +161,6 @@ def test_an_object_whose_context_is_not_accepted_fails_alone(tmp_path: Path) -> 
     assert "presentation context" in str(sent[1].error)
 
 
-# pynetdicom drops the socket of a refused connection without closing it; the interpreter closes it and says so
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_no_context_at_all_is_permanent_and_no_peer_is_retriable(tmp_path: Path) -> None:
     with scripted(sop_classes=(ComprehensiveSRStorage,)) as pacs:
         (sent,) = scu.store(outgoing(tmp_path, 1), peer(pacs.port), "MAMMO_NODE")
