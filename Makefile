@@ -3,12 +3,13 @@ SHELL := /bin/bash
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help setup demo serve test check docs benchmark
+.PHONY: help setup demo serve test judge check docs benchmark
 
 help:
 	@echo "make demo       read a made-up exam end to end; results in demo-out"
 	@echo "make serve      run the node with config.yaml, on loopback"
 	@echo "make test       run the tests (as root on Debian or Ubuntu it installs the peers they talk to)"
+	@echo "make judge      show the outside judges the whole matrix of result objects (some 6 minutes)"
 	@echo "make check      style, types and import rules"
 	@echo "make docs       write docs/configuration.md anew"
 	@echo "make benchmark  print the measurements of benchmarks/"
@@ -27,6 +28,10 @@ serve: setup
 test: setup
 	scripts/peers.sh
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+judge: setup
+	scripts/peers.sh
+	MAMMO_NODE_WHOLE_MATRIX=1 $(BIN)/python -m pytest tests/peers/test_judges.py
 
 check: setup
 	$(BIN)/ruff check .

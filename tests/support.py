@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 
 #: The SR validator is a short-lived Java program: without the optimising compiler it takes half the time.
-JUDGES_ENV = {**os.environ, "JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+JUDGES_ENV = {**os.environ, "JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
 #: Debian package of each outside tool.
 PACKAGES = {
     "dciodvfy": "dicom3tools",

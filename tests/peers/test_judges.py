@@ -1,8 +1,8 @@
 """Validators that nobody here wrote judge every result object, and notice when one is broken on purpose.
 
 `../shared/tools/judge-results` runs dciodvfy (IOD, evidence), PixelMed's DicomSRValidator (templates) and dcmtk's
-dsrdump. Every start of the SR validator compiles its templates for 6-8 s of one core, so on a developer's machine it
-sees a selection in which every branch of the trees is met; on CI, and the quick judges everywhere, the whole matrix.
+dsrdump. Every start of the SR validator compiles its templates for 6-8 s of one core, so it sees a selection in which
+every branch of the trees is met, and the quick judges the whole matrix; `make judge` shows it everything.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 
 from node.results import mammography_cad_sr, measurement_sr, summary_sc
 from node.results._assertions import walk
-from tests.support import REPOSITORY, absent, require_tool
+from tests.support import JUDGES_ENV, REPOSITORY, absent, require_tool
 from tests.support_readings import (
     encoded,
 )
@@ -27,11 +27,8 @@ from tests.support_results import CASES
 
 JUDGE = REPOSITORY.parent / "shared" / "tools" / "judge-results"
 PIXELMED = Path("/usr/share/java/pixelmed.jar")
-#: The SR validator runs once and briefly: the quick compiler and the small collector halve its time.
-JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-
 SOP_CLASSES = ("comprehensive_3d", "comprehensive", "enhanced")
-WHOLE_MATRIX = bool(os.environ.get("CI"))
+WHOLE_MATRIX = bool(os.environ.get("MAMMO_NODE_WHOLE_MATRIX"))
 CAD_CASES = (
     "negative",
     "bilateral_revised",
@@ -71,8 +68,7 @@ def _judges() -> None:
 
 def judged(paths: list[Path]) -> str:
     """What the judges say of the files."""
-    environment = {**os.environ, "JDK_JAVA_OPTIONS": JAVA_OPTIONS}
-    done = subprocess.run([JUDGE, *paths], capture_output=True, text=True, env=environment, check=False)
+    done = subprocess.run([JUDGE, *paths], capture_output=True, text=True, env=JUDGES_ENV, check=False)
     assert done.returncode in (0, 1), f"the judges did not run: {done.stdout}{done.stderr}"
     return done.stdout
 
