@@ -13,7 +13,7 @@ import copy
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydicom.dataset import Dataset
 from pydicom.uid import MammographyCADSRStorage
 
@@ -26,15 +26,17 @@ _INTENTS = {"required": _codes.PRESENTATION_REQUIRED, "optional": _codes.PRESENT
 
 
 class OPTIONS(BaseModel):
-    """rendering_intent: whether a workstation is expected to show the marks, or may.
-
-    detections: the finding types that the model looks for, stated also where it found none.
-    """
+    """Options of the CAD report."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    rendering_intent: Literal["required", "optional"] = "required"
-    detections: tuple[FindingType, ...] = (FindingType.SOFT_TISSUE, FindingType.CALCIFICATION_CLUSTER)
+    rendering_intent: Literal["required", "optional"] = Field(
+        default="required", description="Whether a workstation is expected to show the marks, or may (CID 6034)."
+    )
+    detections: tuple[FindingType, ...] = Field(
+        default=(FindingType.SOFT_TISSUE, FindingType.CALCIFICATION_CLUSTER),
+        description="Finding types the model looks for, stated also where it found none (CID 6014).",
+    )
 
 
 def build(report: Report, options: OPTIONS) -> Dataset:

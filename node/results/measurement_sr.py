@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
@@ -29,11 +29,14 @@ _SOP_CLASSES: dict[str, UID] = {
 
 
 class OPTIONS(BaseModel):
-    """sop_class: of the report; older viewers and archives may take only `comprehensive` or `enhanced`."""
+    """Options of the measurement report."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    sop_class: Literal["comprehensive_3d", "comprehensive", "enhanced"] = "comprehensive_3d"
+    sop_class: Literal["comprehensive_3d", "comprehensive", "enhanced"] = Field(
+        default="comprehensive_3d",
+        description="SOP class of the report; older viewers and archives may take only comprehensive or enhanced.",
+    )
 
 
 def build(report: Report, options: OPTIONS) -> Dataset:

@@ -72,7 +72,7 @@ class Scripted:
             event.assoc.abort()
             return 0x0000
         if answer == "hang":
-            time.sleep(3)
+            time.sleep(4)
             return 0x0000
         dataset = event.dataset
         dataset.file_meta = event.file_meta
@@ -135,7 +135,9 @@ def test_a_peer_without_explicit_vr_gets_the_same_elements_in_implicit_vr(tmp_pa
 )
 def test_each_status_is_judged(tmp_path: Path, status: object, error: type[Exception] | None) -> None:
     with scripted(status) as pacs:
-        (sent,) = scu.store(outgoing(tmp_path, 1), peer(pacs.port, dimse_timeout_s=1), "MAMMO_NODE")
+        (sent,) = scu.store(
+            outgoing(tmp_path, 1), peer(pacs.port, dimse_timeout_s=2 if status == "hang" else 20), "MAMMO_NODE"
+        )
     assert type(sent.error) is (error or type(None)), sent.error
 
 
