@@ -14,7 +14,7 @@ if ! recent .venv/bin/python; then
         exit 1
     fi
     rm -rf .venv
-    if ! "$python" -m venv .venv 2>/dev/null; then
+    if ! "$python" -m venv .venv >/dev/null 2>&1; then
         # Debian and Ubuntu ship Python without the part that makes environments
         package="$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')"
         if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
@@ -23,8 +23,8 @@ if ! recent .venv/bin/python; then
         fi
         echo "installing $package"
         export DEBIAN_FRONTEND=noninteractive
-        apt-get update -q
-        apt-get install -q -y --no-install-recommends "$package"
+        apt-get update -qq
+        apt-get install -qq -y --no-install-recommends -o Dpkg::Use-Pty=0 "$package" >/dev/null
         rm -rf .venv
         "$python" -m venv .venv
     fi
