@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from node import holdings
+from node import address, holdings
 from node.config import Config
 from node.dimse import scu
 from node.errors import ConfigError, DeliveryError, NodeError
@@ -47,13 +46,10 @@ def _address(config: Config) -> Check:
         return _running(config, what, where)
     if at.port == 0:
         return Check(what, True, "any free port is taken at the start")
-    with socket.socket(socket.AF_INET6 if ":" in at.host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((at.host, at.port))
-        except OSError as error:
-            advice = "stop what listens there, or choose another node.host or node.port"
-            return Check(what, False, f"{where} cannot be listened on: {error.strerror}", advice)
+    problem = address.problem(at.host, at.port)
+    if problem:
+        advice = "stop what listens there, or choose another node.host or node.port"
+        return Check(what, False, f"{where} cannot be listened on: {problem}", advice)
     return Check(what, True, f"{where} is free")
 
 
@@ -64,8 +60,9 @@ def _running(config: Config, what: str, where: str) -> Check:
     try:
         scu.echo(Peer(ae_title=at.ae_title, host=at.host, port=at.port, connection_timeout_s=3), at.ae_title)
     except DeliveryError as error:
-        advice = "this node itself may not be among callers; otherwise look into its log"
-        return Check(what, "rejected" in str(error), f"the node runs, but at {where}: {error}", advice)
+        if "rejected" in str(error):
+            return Check(what, True, f"the node runs at {where} (it is not among its own callers)")
+        return Check(what, False, f"the node runs, but: {error}", "was it started with this configuration? See its log")
     return Check(what, True, f"the node runs and answers at {where}")
 
 

@@ -18,7 +18,8 @@ from node.errors import ConfigError, NodeError
 _HELP = """DICOM node that reads breast-screening exams and returns the results to the PACS.
 
 Ends with 0 when all is well, 1 when something is not as it should be (an exam not read, a peer that does not
-answer, …), 2 when the command line or the configuration cannot be used, 3 at a fault of this software.
+answer, …), 2 when the command line or the configuration cannot be used, 3 at a fault of this software,
+130 when interrupted.
 """
 
 

@@ -24,7 +24,7 @@ from node.settings import LoggingSettings
 #: The file that is used without --config, when it is in the working folder.
 USUAL_CONFIG = Path("config.yaml")
 #: Without a terminal there is no width to go by.
-_PLAIN_WIDTH = 132
+_PLAIN_WIDTH = 200
 
 
 class ExitCode(IntEnum):
@@ -34,6 +34,7 @@ class ExitCode(IntEnum):
     WRONG = 1  # it ran, and something is not as it should be
     REFUSED = 2  # usage or configuration
     FAULT = 3  # of this software
+    INTERRUPTED = 130  # by a person or a supervisor
 
 
 ConfigOption = Annotated[

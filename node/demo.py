@@ -53,7 +53,8 @@ _READ = (StudyState.REPORTING, StudyState.DELIVERING, StudyState.ANSWERED, Study
 class Demo:
     """What to demonstrate.
 
-    pacs: auto (Orthanc where it is installed), orthanc or archive. density: folder with a real exam's pictures and the published density network, if any.
+    pacs: auto (Orthanc where it is installed), orthanc or archive. density: folder with a real exam's pictures and the
+    published density network, if any.
     """
 
     out: Path

@@ -54,7 +54,7 @@ def show(verdict: Verdict, out: Path) -> None:
     for exam in verdict.exams:
         made.add_row(*_row(exam))
         for reason in exam.reasons:
-            made.add_row("", "", Text(f"  {reason}", style="yellow"), end_section=False)
+            made.add_row(Text(f"  → {reason}", style="yellow"))
     console.out().print(made)
     counts = verdict.counts
     console.say(

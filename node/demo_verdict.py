@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pydicom import dcmread
 from pydicom.dataelem import RawDataElement
@@ -181,7 +182,7 @@ def _identity_problems(sent: Dataset, arrival: Arrival) -> Iterator[str]:
 
 def _bytes(dataset: Dataset, keyword: str) -> bytes:
     """The element as it stands in the file, without padding; b"" when it is absent."""
-    element = dataset.get_item(keyword)
+    element: Any = dataset.get_item(keyword)
     if element is None:
         return b""
     value = element.value

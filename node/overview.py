@@ -71,7 +71,7 @@ def status(config: Config) -> Status:
     """The status. Raises ConfigError or NodeError when the records cannot be read."""
     now = datetime.now(UTC)
     states: tuple[StateLine, ...] = ()
-    destinations: tuple[DestinationLine, ...] = ()
+    destinations = tuple(_no_delivery(name) for name in config.destinations)
     asides = 0
     try:
         with holdings.opened(config) as held:
@@ -114,6 +114,10 @@ def _destination_lines(config: Config, held: Holdings, now: datetime) -> tuple[D
     return tuple(
         _destination_line(held, name, [item for item in deliveries if item.destination == name], now) for name in names
     )
+
+
+def _no_delivery(name: str) -> DestinationLine:
+    return DestinationLine(destination=name, counts={}, oldest_waiting_s=None, last_error="")
 
 
 def _destination_line(held: Holdings, name: str, mine: Sequence[Delivery], now: datetime) -> DestinationLine:

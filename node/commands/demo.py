@@ -18,6 +18,7 @@ from node.demo import Demo, density_data, run
 from node.simulator import scenarios
 
 _REAL = "real"
+_ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 class PacsChoice(StrEnum):
@@ -61,15 +62,19 @@ def demo(
     Ends with 0 only if every exam was answered exactly once per revision, under its own name. Everything it starts
     listens on loopback and ends with it.
     """
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in _ENDING:
+        signal.signal(number, _interrupt)
     names = scenario or [scenarios.ALL]
     found = density_data(data) if exams is None and {_REAL, scenarios.ALL} & set(names) else None
     synthetic = [name for name in names if name != _REAL]
     specs = scenarios.chosen(seed, synthetic)[:exams] if synthetic else []
     chosen = Demo(out=out, specs=[replace(spec, pitch_mm=pitch_mm) for spec in specs], pacs=str(pacs), density=found)
     _announce(chosen, names)
-    with console.progress(transient=False) as progress:
-        verdict = run(chosen, progress)
+    try:
+        with console.progress(transient=False) as progress:
+            verdict = run(chosen, progress)
+    except KeyboardInterrupt:
+        console.end(ExitCode.INTERRUPTED, "the demonstration was interrupted; all it started has ended")
     summary = demo_report.write(verdict, out)
     if json:
         console.print_json(summary)
@@ -85,5 +90,7 @@ def _announce(chosen: Demo, names: Sequence[str]) -> None:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """A TERM ends the demonstration as Ctrl-C does: what it started is ended first."""
+    """Ctrl-C and TERM end the demonstration; what it started is ended first, and that is not interrupted again."""
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -11,11 +11,12 @@ from types import FrameType
 
 import typer
 
-from node import console, logs
+from node import address, console, logs
 from node.app import Node
 from node.config import Config
 from node.console import ConfigOption
 from node.errors import ConfigError, NodeError
+from node.settings import NodeSettings
 from storage.database import DatabaseUnavailable, SchemaMismatch
 
 #: A stop that takes longer is cut short; what was under way is run again at the next start.
@@ -62,6 +63,9 @@ def _made(settings: Config) -> Node:
 
 def _start(node: Node) -> None:
     at = node.config.node
+    busy = address.problem(at.host, at.port)  # before the models are loaded, which takes seconds
+    if busy:
+        raise _cannot_listen(at, busy)
     try:
         node.start()
     except SchemaMismatch as error:
@@ -69,10 +73,12 @@ def _start(node: Node) -> None:
     except DatabaseUnavailable as error:
         raise NodeError(f"storage.database_url: the database cannot be used: {error}") from error
     except OSError as error:
-        raise ConfigError(
-            f"node.port: cannot listen on {at.host}:{at.port}: {error.strerror or error}; "
-            "stop what listens there, or choose another port"
-        ) from error
+        raise _cannot_listen(at, error.strerror or str(error)) from error
+
+
+def _cannot_listen(at: NodeSettings, why: str) -> ConfigError:
+    advice = "stop what listens there, or choose another port"
+    return ConfigError(f"node.port: cannot listen on {at.host}:{at.port}: {why}; {advice}")
 
 
 def _stop(node: Node) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
@@ -75,13 +76,18 @@ def make_all(specs: Sequence[ExamSpec], folder: Path, *, workers: int = 2) -> It
     if workers <= 1:
         yield from (make(spec, folder) for spec in specs)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_not_interrupted) as pool:
         try:
             for done in as_completed([pool.submit(make, spec, folder) for spec in specs]):
                 yield done.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _not_interrupted() -> None:
+    """Ctrl-C is for the one who asked for the exams."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def make_real(pictures: Path, folder: Path) -> MadeExam:

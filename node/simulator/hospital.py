@@ -75,7 +75,7 @@ class Hospital:
             self._stopping = True
             self._changed.notify_all()
         for thread in self._threads:
-            thread.join(timeout=30)
+            thread.join(timeout=10)
 
     def answered_at(self, course: Course, revision: int) -> float | None:
         """When the last object of a revision was seen in the PACS (time.monotonic); None while one is missing."""

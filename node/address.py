@@ -1,0 +1,18 @@
+"""Can the node listen where it is to listen?"""
+
+from __future__ import annotations
+
+import socket
+
+
+def problem(host: str, port: int) -> str:
+    """Why nothing can listen at `host`:`port` now; "" when it can. Port 0 is any free one."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            # as the listener itself does: a port whose last connections have only just ended is free
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
