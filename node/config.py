@@ -15,8 +15,9 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
+from ai import extensions
 from node import destinations as destination_types
-from node import extensions, results
+from node import results
 from node.config_faults import Location, fault, lines, told
 from node.errors import ConfigError
 from node.settings import (

@@ -13,7 +13,7 @@ from typing import Protocol, cast
 
 import typer
 
-from node import extensions
+from ai import extensions
 
 
 class Command(Protocol):
@@ -29,7 +29,7 @@ def offered() -> dict[str, str]:
 
 
 def load(command: str) -> Command:
-    """The module of a command. Raises NotFound."""
+    """The module of a command. Raises NoSuchExtension."""
     return cast("Command", extensions.load(sys.modules[__name__], command.replace("-", "_")))
 
 

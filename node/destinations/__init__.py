@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 
-from node import extensions
+from ai import extensions
 from node.errors import DeliveryError
 from node.settings import Destination, Peer
 
@@ -57,5 +57,5 @@ def offered() -> tuple[str, ...]:
 
 
 def load(name: str) -> DestinationType:
-    """The destination type `name`. Raises NotFound, naming what there is."""
+    """The destination type `name`. Raises NoSuchExtension, naming what there is."""
     return cast("DestinationType", extensions.load(sys.modules[__name__], name))

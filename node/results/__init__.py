@@ -17,8 +17,8 @@ from typing import Any, Protocol, cast
 from pydantic import BaseModel
 from pydicom.dataset import Dataset
 
+from ai import extensions
 from ai.findings import Reading
-from node import extensions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,5 +78,5 @@ def offered() -> tuple[str, ...]:
 
 
 def load(name: str) -> ResultObject:
-    """The result object `name`. Raises NotFound, naming what there is."""
+    """The result object `name`. Raises NoSuchExtension, naming what there is."""
     return cast("ResultObject", extensions.load(sys.modules[__name__], name))

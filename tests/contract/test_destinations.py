@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from ai.extensions import NoSuchExtension
 from node import destinations
 from node.destinations import Outgoing, Target
-from node.errors import NotFound, PermanentDelivery, RetriableDelivery
+from node.errors import PermanentDelivery, RetriableDelivery
 from node.settings import Destination, Peer
 from tests.support_exams import as_file, view
 
@@ -73,5 +74,5 @@ def test_a_folder_receives_each_object_whole_and_once(objects: list[Outgoing], t
 
 
 def test_an_unknown_type_names_what_there_is() -> None:
-    with pytest.raises(NotFound, match="dicom_store, folder"):
+    with pytest.raises(NoSuchExtension, match="dicom_store, folder"):
         destinations.load("carrier_pigeon")

@@ -10,8 +10,8 @@ import pytest
 from pydantic import BaseModel, ValidationError
 from pydicom.uid import ExplicitVRLittleEndian
 
+from ai.extensions import NoSuchExtension
 from node import results
-from node.errors import NotFound
 from tests.support_readings import (
     STUDY,
     encoded,
@@ -71,5 +71,5 @@ def test_no_kind_shares_a_uid_with_another() -> None:
 
 
 def test_an_unknown_kind_is_named_with_what_there_is() -> None:
-    with pytest.raises(NotFound, match="summary_sc"):
+    with pytest.raises(NoSuchExtension, match="summary_sc"):
         results.load("summary_card")
