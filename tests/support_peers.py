@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from node.simulator.pacs import free_port, orthanc_configuration
 from tests.support import require_tool, running
 
 
@@ -38,29 +38,9 @@ class Orthanc:
 @contextmanager
 def orthanc(folder: Path) -> Iterator[Orthanc]:
     """Orthanc on two free ports of loopback, with its storage below `folder`; ends with the block."""
-    port, http_port = _free_port(), _free_port()
-    configuration = {
-        "Name": "test",
-        "StorageDirectory": str(folder / "orthanc"),
-        "IndexDirectory": str(folder / "orthanc"),
-        "DicomAet": "ORTHANC",
-        "DicomPort": port,
-        "HttpPort": http_port,
-        "HttpBindAddresses": ["127.0.0.1"],
-        "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False,
-        "DicomAlwaysAllowStore": True,
-        "OverwriteInstances": False,
-        "Plugins": [],
-    }
+    port, http_port = free_port(), free_port()
+    configuration = orthanc_configuration(folder, port, http_port)
     path = folder / "orthanc.json"
     path.write_text(json.dumps(configuration))
     with running(require_tool("Orthanc"), path, until="Orthanc has started"):
         yield Orthanc(port, f"http://127.0.0.1:{http_port}")
-
-
-def _free_port() -> int:
-    """Orthanc cannot tell which port it chose, so one is chosen for it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

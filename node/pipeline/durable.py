@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import logging
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ JOBS_VERSION = "1"
 _NAME = "mammo-node"
 _WAITING = ["ENQUEUED", "DELAYED", "PENDING"]
 _POLLING_S = 0.2
+_LOCK_PATIENCE_S = 1.0
 
 
 class DurableJobs:
@@ -124,11 +126,17 @@ class DurableJobs:
 def _locked(path: Path) -> Any:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = path.open("a")
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        handle.close()
-        raise ConfigError(
-            f"another mammo-node works on {path.parent}: stop it, or give this one its own storage.object_folder"
-        ) from error
-    return handle
+    # `status` looks whether a node runs by taking the lock for a moment
+    deadline = time.monotonic() + _LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
+            handle.close()
+            raise ConfigError(
+                f"another mammo-node works on {path.parent}: stop it, or give this one its own storage.object_folder"
+            ) from error
+        return handle

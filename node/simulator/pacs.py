@@ -130,9 +130,9 @@ class ArchivePacs:
 @contextmanager
 def orthanc(program: str, received: Path, work: Path) -> Iterator[Pacs]:
     """Orthanc on two free ports of loopback; its storage and log are in `work`, what it receives in `received`."""
-    port, http_port = _free_port(), _free_port()
+    port, http_port = free_port(), free_port()
     path = work / "orthanc.json"
-    path.write_text(json.dumps(_orthanc_configuration(work, port, http_port), indent=1))
+    path.write_text(json.dumps(orthanc_configuration(work, port, http_port), indent=1))
     received.mkdir(parents=True, exist_ok=True)
     with running([program, path], work / "orthanc.log") as server:
         server.wait_for("Orthanc has started", _START_TIMEOUT_S)
@@ -150,7 +150,8 @@ def archive(received: Path) -> Iterator[Pacs]:
         server.stop()
 
 
-def _orthanc_configuration(work: Path, port: int, http_port: int) -> dict[str, Any]:
+def orthanc_configuration(work: Path, port: int, http_port: int) -> dict[str, Any]:
+    """Orthanc's settings: nobody but a node on this machine may store or echo; REST on loopback."""
     return {
         "Name": "demonstration",
         "StorageDirectory": str(work / "orthanc"),
@@ -173,7 +174,7 @@ def _orthanc_configuration(work: Path, port: int, http_port: int) -> dict[str, A
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Orthanc cannot tell which port it chose, so one is chosen for it."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

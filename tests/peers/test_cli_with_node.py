@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,15 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
+from node.simulator.pacs import free_port
 from tests.support import Process, running, wait_until
 from tests.support_exams import STUDY, as_file, exam
 from tests.support_peers import Orthanc, orthanc
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Desk:
