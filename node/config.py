@@ -38,6 +38,12 @@ from node.settings import (
     When,
 )
 
+#: Mammograms are read; what a PACS sends along with them is kept, so that its queue goes on.
+_DEFAULT_ROUTING = (
+    Rule(name="screening", when=When(modality=("MG",))),
+    Rule(name="companions", when=When(modality=("SR", "OT", "PR", "KO", "SEG")), action="store", destinations=()),
+)
+
 
 class Config(Settings):
     """All settings."""
@@ -53,7 +59,7 @@ class Config(Settings):
         default_factory=dict, description="Where results go, by name; without any: a folder of files."
     )
     routing: tuple[Rule, ...] = Field(
-        default=(Rule(name="screening", when=When(modality=("MG",))),),
+        default=_DEFAULT_ROUTING,
         description="What happens to an instance: the first rule that matches. What no rule takes is refused (0x0122).",
     )
     completeness: CompletenessSettings = Field(default=CompletenessSettings(), description="When an exam is whole.")

@@ -275,6 +275,23 @@ def test_storing_without_reading_is_a_rule(make) -> None:
     assert node.index.study(STUDY).state is StudyState.STORED
 
 
+@pytest.mark.parametrize(
+    ("sop_class", "modality"),
+    [
+        ("1.2.840.10008.5.1.4.1.1.1.2.1", "MG"),  # For Processing
+        ("1.2.840.10008.5.1.4.1.1.13.1.3", "MG"),  # breast tomosynthesis
+        ("1.2.840.10008.5.1.4.1.1.7", "OT"),  # secondary capture
+        ("1.2.840.10008.5.1.4.1.1.88.33", "SR"),
+    ],
+)
+def test_what_a_pacs_sends_along_with_mammograms_is_taken(node: Receiving, sop_class: str, modality: str) -> None:
+    (answer,) = send(node, view(SOPClassUID=sop_class, Modality=modality))
+    assert answer.Status == 0x0000
+    held = node.index.instance(view().SOPInstanceUID)
+    assert held.to_read is (modality == "MG")
+    assert held.standard_view == "", "only what can be read counts towards the four views"
+
+
 def test_dcmtk_echoscu_storescu_and_dcmsend(node: Receiving, tmp_path: Path) -> None:
     paths = []
     for dataset in exam():

@@ -46,8 +46,9 @@ def test_without_a_file_the_node_is_on_loopback_for_callers_on_this_machine() ->
 
 def test_without_a_file_mammograms_are_read_and_the_results_go_to_a_folder() -> None:
     config = load_config(None)
-    (rule,) = config.routing
+    rule, companions = config.routing
     assert (rule.action, rule.when.modality) == ("read", ("MG",))
+    assert companions.action == "store"
     assert config.destinations_of(rule) == ("results",)
     assert config.destinations["results"].folder == Path.cwd() / "mammo-node-data" / "results"
 
