@@ -20,9 +20,7 @@ _log = logging.getLogger(__name__)
 _MOST_RATE, _DECAY = 4e-3, 1e-4
 _WARM_UP = 0.05
 _FOCUS = 2.0  # focal loss exponent (Lin et al., 2017)
-_MALIGNANT_SHARE, _BENIGN_SHARE, _MIMIC_SHARE = 0.40, 0.20, 0.25  # of crops; the others lie anywhere
-_MINE_AT = (0.35, 0.7)  # of the steps: when healthy places that fool the network are looked for
-_MIMICS_PER_VIEW, _MIMIC_REACH = 2, 6  # the reach in cells
+_LESION_SHARES = (0.45, 0.30)  # of crops on a malignant, and on a benign lesion; the others lie anywhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +49,7 @@ def fit_maps(exams: Sequence[TrainingExam], settings: FitSettings, seed: int) ->
     sampler = _Sampler([view for exam in exams for view in exam.views], settings.crop, rng)
     net.train()
     recent: list[float] = []
-    mine_at = {int(share * settings.steps) for share in _MINE_AT}
     for step in range(1, settings.steps + 1):
-        if step in mine_at:
-            sampler.mine(net)
         values, wanted, counts = sampler.batch(settings.batch)
         loss = _loss(net(values.contiguous(memory_format=torch.channels_last)), wanted, counts)
         optimizer.zero_grad(set_to_none=True)
@@ -103,24 +98,6 @@ def fit_pooling(net: DemoNet, exams: Sequence[TrainingExam]) -> None:
         net.pooled.weight.clamp_(min=0.05)
 
 
-#: A view, and the (row, column) of a place on the network's input grid.
-_Place = tuple[_Labelled, tuple[float, float]]
-
-
-def _mimics(net: DemoNet, labelled: _Labelled) -> list[tuple[float, _Place]]:
-    """The highest peaks of a view where there is no cancer, with their logits."""
-    suspicion = np.where((labelled.counts > 0) & (labelled.wanted == 0), saliency(net, labelled.view), -20.0).max(
-        axis=0
-    )
-    found = []
-    for _ in range(_MIMICS_PER_VIEW):
-        row, column = (int(i) for i in np.unravel_index(int(suspicion.argmax()), suspicion.shape))
-        found.append((float(suspicion[row, column]), (labelled, ((row + 0.5) * CELL, (column + 0.5) * CELL))))
-        around = (slice(max(i - _MIMIC_REACH, 0), i + _MIMIC_REACH + 1) for i in (row, column))
-        suspicion[tuple(around)] = -20.0
-    return found
-
-
 def _rate(progress: float) -> float:
     """Linear warm-up, then half a cosine."""
     return min(progress / _WARM_UP, 0.5 * (1 + math.cos(math.pi * progress)))
@@ -141,24 +118,15 @@ class _Sampler:
     def __init__(self, views: Sequence[TrainingView], crop: int, rng: np.random.Generator) -> None:
         self._all = [_Labelled(view, *targets(view)) for view in views]
         self._crop, self._rng = crop, rng
-        self._malignant, self._benign = (
-            [
-                (labelled, ((top + bottom) / 2, (left + right) / 2))
+        self._lesions = {
+            wanted: [
+                (labelled, box)
                 for labelled in self._all
-                for (left, top, right, bottom), _, malignant in labelled.view.boxes
+                for box, _, malignant in labelled.view.boxes
                 if malignant is wanted
             ]
             for wanted in (True, False)
-        )
-        self._mimics: list[_Place] = []
-
-    def mine(self, net: DemoNet) -> None:
-        """Look for the healthy places that fool the network most; from then on they are shown more often."""
-        net.eval()
-        found = [(logit, place) for labelled in self._all for logit, place in _mimics(net, labelled)]
-        net.train()
-        found.sort(key=lambda each: -each[0])
-        self._mimics = [place for _, place in found[: max(1, len(found) // 2)]]
+        }
 
     def batch(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
         """values (n, 2, crop, crop), wanted and counts (n, 2, crop / 8, crop / 8)."""
@@ -185,14 +153,11 @@ class _Sampler:
     def _place(self) -> tuple[_Labelled, tuple[int, int]]:
         """A view, and the top left corner of a crop of it on the grid of cells; it may hang over the edge."""
         draw = self._rng.random()
-        if draw < _MALIGNANT_SHARE:
-            places = self._malignant
-        elif draw < _MALIGNANT_SHARE + _BENIGN_SHARE:
-            places = self._benign
-        else:
-            places = self._mimics if draw < _MALIGNANT_SHARE + _BENIGN_SHARE + _MIMIC_SHARE else []
-        if places:
-            labelled, middle = places[int(self._rng.integers(len(places)))]
+        malignant = draw < _LESION_SHARES[0]
+        lesions = self._lesions[malignant]
+        if draw < sum(_LESION_SHARES) and lesions:
+            labelled, (left, top, right, bottom) = lesions[int(self._rng.integers(len(lesions)))]
+            middle = ((top + bottom) / 2, (left + right) / 2)
         else:
             labelled = self._all[int(self._rng.integers(len(self._all)))]
             rows, columns = labelled.view.mask.shape
