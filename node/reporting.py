@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import chain
+from typing import Any
 
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset
@@ -66,11 +68,12 @@ class Reporting:
         wanted = self._wanted(destinations)
         made = {key: self._make(report, *key, stored.saved_at, earlier) for key in dict.fromkeys(wanted.values())}
         deliveries = [
-            _delivery(made[key], destination, stored.saved_at)
+            _delivery(result, destination, stored.saved_at)
             for (destination, _), key in wanted.items()
-            if not made[key].error
+            for result in made[key]
+            if not result.error
         ]
-        return Reported(tuple(made.values()), tuple(deliveries))
+        return Reported(tuple(chain.from_iterable(made.values())), tuple(deliveries))
 
     def _wanted(self, destinations: Sequence[str]) -> dict[tuple[str, int], tuple[str, str]]:
         """(destination, position) → (kind, its options as canonical JSON)."""
@@ -106,65 +109,74 @@ class Reporting:
 
     def _make(
         self, report: Report, kind: str, options: str, created_at: datetime, earlier: Sequence[ResultObject]
-    ) -> ResultObject:
-        reading = report.reading
-        before = [result for result in earlier if (result.kind, result.options, result.error) == (kind, options, "")]
-        if before:
-            report = _following(report, before[-1])
+    ) -> list[ResultObject]:
+        """Every object of a kind, or the one row that says why there is none."""
+        study, revision = report.reading.study_instance_uid, report.reading.revision
+        common = {"study_instance_uid": study, "revision": revision, "kind": kind, "options": options}
         module = results.load(kind)
         try:
-            dataset = module.build(report, module.OPTIONS(**json.loads(options)))
-            content = _encoded(dataset)
+            following = _following(report, kind, options, earlier)
+            made = module.build(following, module.OPTIONS(**json.loads(options)))
+            contents = {part: _encoded(dataset) for part, dataset in made.items()}
         except Exception as error:
-            log.exception("result object not made", study=reading.study_instance_uid, kind=kind)
-            return ResultObject(
-                sop_instance_uid=derived_uid(
-                    "not made", reading.study_instance_uid, str(reading.revision), kind, options
-                ),
-                sop_class_uid="",
-                study_instance_uid=reading.study_instance_uid,
-                series_instance_uid="",
-                revision=reading.revision,
-                kind=kind,
-                options=options,
-                path="",
-                sha256="",
-                size_bytes=0,
-                created_at=created_at,
-                error=f"{type(error).__name__}: {error}"[:500],
-            )
+            log.exception("result object not made", study=study, kind=kind)
+            return [_not_made(f"{type(error).__name__}: {error}"[:500], created_at, common)]
+        return [self._put(part, made[part], contents[part], created_at, common) for part in made]
+
+    def _put(
+        self, part: str, dataset: Dataset, content: bytes, created_at: datetime, common: Mapping[str, Any]
+    ) -> ResultObject:
         written = self._store.put(
-            [content], study_instance_uid=reading.study_instance_uid, name=dataset.SOPInstanceUID, suffix=".result.dcm"
+            [content],
+            study_instance_uid=common["study_instance_uid"],
+            name=dataset.SOPInstanceUID,
+            suffix=".result.dcm",
         )
         return ResultObject(
             sop_instance_uid=str(dataset.SOPInstanceUID),
             sop_class_uid=str(dataset.SOPClassUID),
-            study_instance_uid=reading.study_instance_uid,
             series_instance_uid=str(dataset.SeriesInstanceUID),
-            revision=reading.revision,
-            kind=kind,
-            options=options,
+            part=part,
             path=written.path,
             sha256=written.sha256,
             size_bytes=written.size_bytes,
             created_at=created_at,
+            **common,
         )
 
 
-def _following(report: Report, before: ResultObject) -> Report:
-    return Report(
-        reading=report.reading,
-        sources=report.sources,
-        device=report.device,
-        created_at=report.created_at,
-        previews=report.previews,
-        prior=report.prior,
-        predecessor=Predecessor(
-            study_instance_uid=before.study_instance_uid,
-            series_instance_uid=before.series_instance_uid,
-            sop_class_uid=before.sop_class_uid,
-            sop_instance_uid=before.sop_instance_uid,
-        ),
+def _not_made(error: str, created_at: datetime, common: Mapping[str, Any]) -> ResultObject:
+    return ResultObject(
+        sop_instance_uid=derived_uid("not made", *(str(value) for value in common.values())),
+        sop_class_uid="",
+        series_instance_uid="",
+        part="",
+        path="",
+        sha256="",
+        size_bytes=0,
+        created_at=created_at,
+        error=error,
+        **common,
+    )
+
+
+def _following(report: Report, kind: str, options: str, earlier: Sequence[ResultObject]) -> Report:
+    """The report with what it replaces."""
+    made = [result for result in earlier if not result.error]
+    same = [result for result in made if (result.kind, result.options) == (kind, options)]
+    return replace(
+        report,
+        predecessors={result.part: _predecessor(result) for result in same},
+        superseded=tuple(_predecessor(result) for result in made),
+    )
+
+
+def _predecessor(result: ResultObject) -> Predecessor:
+    return Predecessor(
+        study_instance_uid=result.study_instance_uid,
+        series_instance_uid=result.series_instance_uid,
+        sop_class_uid=result.sop_class_uid,
+        sop_instance_uid=result.sop_instance_uid,
     )
 
 

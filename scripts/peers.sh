@@ -12,6 +12,9 @@ need dicom3tools dciodvfy
 need libpixelmed-java /usr/share/java/pixelmed.jar
 need default-jre-headless java
 need orthanc Orthanc
+need orthanc-dicomweb /usr/share/orthanc/plugins/libOrthancDicomWeb.so
+need chromium chromium
+need npm npm
 [ ${#packages[@]} -gt 0 ] || exit 0
 
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then

@@ -94,7 +94,12 @@ class Outbox:
         query = (
             select(schema.ResultObjectRow)
             .where(schema.ResultObjectRow.study_instance_uid == study_instance_uid)
-            .order_by(schema.ResultObjectRow.revision, schema.ResultObjectRow.kind, schema.ResultObjectRow.options)
+            .order_by(
+                schema.ResultObjectRow.revision,
+                schema.ResultObjectRow.kind,
+                schema.ResultObjectRow.options,
+                schema.ResultObjectRow.part,
+            )
         )
         if revision is not None:
             query = query.where(schema.ResultObjectRow.revision == revision)

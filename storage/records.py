@@ -105,7 +105,10 @@ class StoredReading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultObject:
-    """One result object's file, or why it could not be made (`error`, path "")."""
+    """One result object's file, or why it could not be made (`error`, path "").
+
+    part: which of the objects of its kind, e.g. "R CC"; "" where the kind is one object.
+    """
 
     sop_instance_uid: str
     sop_class_uid: str
@@ -114,6 +117,7 @@ class ResultObject:
     revision: int
     kind: str
     options: str
+    part: str
     path: str
     sha256: str
     size_bytes: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -274,6 +275,12 @@ def report(reading: Reading, sources: tuple[Dataset, ...] = (), **changes: objec
     given = {**parts, **changes}
     given["previews"] = {uid: png for uid, png in given["previews"].items() if png}  # type: ignore[attr-defined]
     return Report(**given)  # type: ignore[arg-type]
+
+
+def single(made: Mapping[str, Dataset]) -> Dataset:
+    """The object of a kind that is one object."""
+    assert list(made) == [""], f"expected one object, there is {list(made)}"
+    return made[""]
 
 
 def encoded(dataset: Dataset) -> bytes:

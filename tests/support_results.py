@@ -129,7 +129,7 @@ def _revised() -> Report:
         sop_instance_uid="2.25.12",
     )
     reading = read_exam(findings=BILATERAL, category=Category.SUSPICIOUS, revision=2)
-    return report(reading, predecessor=predecessor)
+    return report(reading, predecessors={"": predecessor}, superseded=(predecessor,))
 
 
 def _uncalibrated() -> Report:

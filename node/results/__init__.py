@@ -1,16 +1,18 @@
 """Result objects: one module each, named as in config.yaml. A module offers
 
     OPTIONS: a frozen pydantic model of its options (unknown keys refused)
-    build(report: Report, options: OPTIONS) -> pydicom Dataset with file_meta, ready to be written
+    build(report: Report, options: OPTIONS) -> part → pydicom Dataset with file_meta, ready to be written
 
-and must be a pure function: the same report and options give the same bytes. Files that begin with "_" are shared.
+and must be a pure function: the same report and options give the same bytes. A kind that is one object has one part,
+""; one that has an object per view or breast names them ("R CC", "L"); one that has nothing to say gives none.
+Files that begin with "_" are shared.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, cast
 
@@ -51,6 +53,8 @@ class Report:
     previews: SOP Instance UID → PNG (8-bit grey, whole stored image scaled down, as displayed: MONOCHROME1 inverted).
     prior: the woman's previous reading, where there is one, with its exam's study date (YYYYMMDD).
     prior_sources: headers of the prior's images, where they are at hand: pertinent other evidence.
+    predecessors: part → the object of the same kind and options that the last earlier revision with it had.
+    superseded: every result object of the study's earlier revisions, oldest first.
     created_at: when the report was made, timezone-aware; saved with it, so that a rerun gives the same bytes.
     """
 
@@ -59,7 +63,8 @@ class Report:
     device: Device
     created_at: datetime
     previews: Mapping[str, bytes]
-    predecessor: Predecessor | None = None
+    predecessors: Mapping[str, Predecessor] = field(default_factory=dict)
+    superseded: tuple[Predecessor, ...] = ()
     prior: tuple[Reading, str] | None = None
     prior_sources: tuple[Dataset, ...] = ()
 
@@ -69,7 +74,7 @@ class ResultObject(Protocol):
 
     OPTIONS: type[BaseModel]
 
-    def build(self, report: Report, options: Any) -> Dataset: ...
+    def build(self, report: Report, options: Any) -> Mapping[str, Dataset]: ...
 
 
 def offered() -> tuple[str, ...]:

@@ -23,9 +23,9 @@ from node.results._identity import (
 _TRIED = {ReasonCode.READER_FAILED, ReasonCode.MODEL_FAILED, ReasonCode.INSTANCE_UNREADABLE}
 
 
-def new_document(report: Report, kind: str, options: BaseModel, sop_class_uid: UID) -> Dataset:
+def new_document(report: Report, kind: str, options: BaseModel, sop_class_uid: UID, part: str = "") -> Dataset:
     """An SR document without its content tree: complete, unverified, final."""
-    dataset = new_object(report, kind, options, sop_class_uid)
+    dataset = new_object(report, kind, options, sop_class_uid, part)
     dataset.Modality = "SR"
     dataset.ReferencedPerformedProcedureStepSequence = []
     dataset.CompletionFlag = "COMPLETE"
@@ -38,8 +38,8 @@ def new_document(report: Report, kind: str, options: BaseModel, sop_class_uid: U
         dataset.CurrentRequestedProcedureEvidenceSequence = references
     if report.prior_sources:
         dataset.PertinentOtherEvidenceSequence = evidence(report.prior_sources)
-    if report.predecessor is not None:
-        dataset.PredecessorDocumentsSequence = [_predecessor(report.predecessor)]
+    if part in report.predecessors:
+        dataset.PredecessorDocumentsSequence = [_predecessor(report.predecessors[part])]
     return dataset
 
 

@@ -69,16 +69,16 @@ def reference_item(source: Dataset) -> Dataset:
     return item
 
 
-def new_object(report: Report, kind: str, options: BaseModel, sop_class_uid: UID) -> Dataset:
+def new_object(report: Report, kind: str, options: BaseModel, sop_class_uid: UID, part: str = "") -> Dataset:
     """A dataset with file_meta, copied identity, series, equipment and SOP Common; the caller adds the rest.
 
-    kind: the module's name, part of the UIDs. Deterministic.
+    kind: the module's name, part of the UIDs, as is `part`: see `node.results`. Deterministic.
     Raises InvalidResult when the reading names an image that is not among the report's sources.
     """
     require_complete(report.reading, report.sources)
     dataset = _copied(report.sources[0])
     dataset.SOPClassUID = sop_class_uid
-    dataset.SOPInstanceUID = _uids.sop_instance_uid(report, kind, options)
+    dataset.SOPInstanceUID = _uids.sop_instance_uid(report, kind, options, part)
     dataset.SeriesInstanceUID = _uids.series_instance_uid(report, kind, options)
     dataset.InstanceNumber = report.reading.revision
     started_at = _source_local(report.reading.started_at, dataset)

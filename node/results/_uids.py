@@ -52,13 +52,13 @@ def result_parts(report: Report) -> tuple[str, ...]:
     )
 
 
-def sop_instance_uid(report: Report, kind: str, options: BaseModel) -> UID:
-    """Of the result object `kind` made with `options`."""
-    return derived_uid("instance", kind, options.model_dump_json(), *result_parts(report))
+def sop_instance_uid(report: Report, kind: str, options: BaseModel, part: str = "") -> UID:
+    """Of the result object `kind` made with `options`; part: which one, where the kind has several."""
+    return derived_uid("instance", kind, options.model_dump_json(), *result_parts(report), *([part] if part else []))
 
 
 def series_instance_uid(report: Report, kind: str, options: BaseModel) -> UID:
-    """Every result object is alone in its series: another revision may come from other software."""
+    """Of every object of one kind and its options; each revision has its own: it may come from other software."""
     return derived_uid("series", kind, options.model_dump_json(), *result_parts(report))
 
 

@@ -39,7 +39,7 @@ class OPTIONS(BaseModel):
     )
 
 
-def build(report: Report, options: OPTIONS) -> Dataset:
+def build(report: Report, options: OPTIONS) -> dict[str, Dataset]:
     """The report as Mammography CAD SR. Raises InvalidResult when the reading's regions do not fit its images."""
     dataset = _document.new_document(report, "mammography_cad_sr", options, MammographyCADSRStorage)
     dataset.SeriesNumber = _SERIES_NUMBER
@@ -52,7 +52,7 @@ def build(report: Report, options: OPTIONS) -> Dataset:
         _detections(report, options),
         _analyses(report),
     ]
-    return _document.finish(dataset, report, _sr.container(_codes.CAD_REPORT, children), "4000")
+    return {"": _document.finish(dataset, report, _sr.container(_codes.CAD_REPORT, children), "4000")}
 
 
 def _positions(report: Report) -> dict[str, tuple[int, int, int]]:

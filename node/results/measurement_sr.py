@@ -39,7 +39,7 @@ class OPTIONS(BaseModel):
     )
 
 
-def build(report: Report, options: OPTIONS) -> Dataset:
+def build(report: Report, options: OPTIONS) -> dict[str, Dataset]:
     """The report as TID 1500. Raises InvalidResult when the reading's regions do not fit its images."""
     dataset = _document.new_document(report, "measurement_sr", options, _SOP_CLASSES[options.sop_class])
     dataset.SeriesNumber = _SERIES_NUMBER
@@ -55,7 +55,7 @@ def build(report: Report, options: OPTIONS) -> Dataset:
         _sr.container(_codes.IMAGING_MEASUREMENTS, groups),
         _sr.container(_codes.QUALITATIVE_EVALUATIONS, _evaluations(report)),
     ]
-    return _document.finish(dataset, report, _sr.container(_codes.MEASUREMENT_REPORT, children), "1500")
+    return {"": _document.finish(dataset, report, _sr.container(_codes.MEASUREMENT_REPORT, children), "1500")}
 
 
 def _image_library(report: Report) -> Dataset:

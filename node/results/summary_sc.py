@@ -32,7 +32,7 @@ def render_card(report: Report) -> Image.Image:
     return _card.render(report)
 
 
-def build(report: Report, options: OPTIONS) -> Dataset:
+def build(report: Report, options: OPTIONS) -> dict[str, Dataset]:
     """The card as Secondary Capture Image (PS3.3 A.8.1), with its sources and how it was derived."""
     dataset = new_object(report, "summary_sc", options, SecondaryCaptureImageStorage)
     source = report.sources[0]
@@ -52,7 +52,7 @@ def build(report: Report, options: OPTIONS) -> Dataset:
     _describe_sources(dataset, report)
     _put_pixels(dataset, render_card(report))
     keep_character_set(dataset)
-    return dataset
+    return {"": dataset}
 
 
 def _laterality(report: Report) -> str:

@@ -11,6 +11,7 @@ import pytest
 from node.results import measurement_sr
 from tests.support_readings import (
     encoded,
+    single,
 )
 from tests.support_results import CASES
 
@@ -19,7 +20,7 @@ SOP_CLASSES = ("comprehensive_3d", "comprehensive", "enhanced")
 
 def read(case: str, sop_class: str) -> hd.sr.MeasurementReport:
     options = measurement_sr.OPTIONS.model_validate({"sop_class": sop_class})
-    document = hd.sr.srread(io.BytesIO(encoded(measurement_sr.build(CASES[case](), options))))
+    document = hd.sr.srread(io.BytesIO(encoded(single(measurement_sr.build(CASES[case](), options)))))
     return document.content
 
 
@@ -55,6 +56,6 @@ def test_a_report_without_lesions_reads_as_one_exam_group(case: str) -> None:
 
 def test_the_file_is_read_without_a_word_of_complaint() -> None:
     """pydicom warns of values outside their representation; warnings are errors here."""
-    made = measurement_sr.build(CASES["with_prior_and_composition"](), measurement_sr.OPTIONS())
+    made = single(measurement_sr.build(CASES["with_prior_and_composition"](), measurement_sr.OPTIONS()))
     for element in pydicom.dcmread(io.BytesIO(encoded(made))).iterall():
         assert element.VR

@@ -22,6 +22,7 @@ from node.results._assertions import walk
 from tests.support import JUDGES_ENV, REPOSITORY, absent, require_tool
 from tests.support_readings import (
     encoded,
+    single,
 )
 from tests.support_results import CASES
 
@@ -45,15 +46,15 @@ MEASURED: dict[str, tuple[str, ...]] = {
 
 
 def cad(case: str) -> Dataset:
-    return mammography_cad_sr.build(CASES[case](), mammography_cad_sr.OPTIONS())
+    return single(mammography_cad_sr.build(CASES[case](), mammography_cad_sr.OPTIONS()))
 
 
 def measured(case: str, sop_class: str = "comprehensive_3d") -> Dataset:
-    return measurement_sr.build(CASES[case](), measurement_sr.OPTIONS.model_validate({"sop_class": sop_class}))
+    return single(measurement_sr.build(CASES[case](), measurement_sr.OPTIONS.model_validate({"sop_class": sop_class})))
 
 
 def card(case: str) -> Dataset:
-    return summary_sc.build(CASES[case](), summary_sc.OPTIONS())
+    return single(summary_sc.build(CASES[case](), summary_sc.OPTIONS()))
 
 
 @pytest.fixture(scope="module", autouse=True)

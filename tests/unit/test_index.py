@@ -69,6 +69,7 @@ def result(number: int, revision: int = 1) -> ResultObject:
         revision=revision,
         kind="summary_sc",
         options="{}",
+        part="",
         path="00/r.dcm",
         sha256="0" * 64,
         size_bytes=1,

@@ -24,6 +24,7 @@ from tests.support_readings import (
     instance_uid,
     read_exam,
     report,
+    single,
     unread_exam,
 )
 from tests.support_results import CASES, L_CC, L_MLO, R_CC, R_MLO
@@ -194,14 +195,14 @@ def test_text_is_shortened_broken_and_sized_to_fit() -> None:
 
 def test_the_capture_names_its_sources_and_itself() -> None:
     one = CASES["one_breast_left_out"]()
-    result = summary_sc.build(one, summary_sc.OPTIONS())
+    result = single(summary_sc.build(one, summary_sc.OPTIONS()))
     assert [item.ReferencedSOPInstanceUID for item in result.SourceImageSequence] == [instance_uid(1), instance_uid(3)]
     assert {item.PurposeOfReferenceCodeSequence[0].CodeValue for item in result.SourceImageSequence} == {"121322"}
     assert (result.BurnedInAnnotation, result.RecognizableVisualFeatures) == ("YES", "NO")
     assert result.ImageLaterality == "R"
     assert list(result.ImageType) == ["DERIVED", "SECONDARY"]
     assert len(result.PixelData) == result.Rows * result.Columns * 3
-    assert summary_sc.build(CASES["negative"](), summary_sc.OPTIONS()).ImageLaterality == "B"
+    assert single(summary_sc.build(CASES["negative"](), summary_sc.OPTIONS())).ImageLaterality == "B"
 
 
 def test_a_card_of_lossy_images_says_so() -> None:
@@ -211,5 +212,7 @@ def test_a_card_of_lossy_images_says_so() -> None:
         )
         for n, v in enumerate(STANDARD_VIEWS, 1)
     )
-    result = summary_sc.build(report(unread_exam(Reason(ReasonCode.LOSSY_COMPRESSION)), sources), summary_sc.OPTIONS())
+    result = single(
+        summary_sc.build(report(unread_exam(Reason(ReasonCode.LOSSY_COMPRESSION)), sources), summary_sc.OPTIONS())
+    )
     assert (result.LossyImageCompression, result.LossyImageCompressionRatio) == ("01", 12)

@@ -22,6 +22,7 @@ from tests.support_readings import (
     header,
     read_exam,
     report,
+    single,
 )
 from tests.support_results import CASES
 
@@ -46,7 +47,7 @@ COPIED = (
 def made(one: Report, kind: str = "measurement_sr") -> Dataset:
     """The object, as a receiver reads it from the file."""
     module = results.load(kind)
-    return pydicom.dcmread(io.BytesIO(encoded(module.build(one, module.OPTIONS()))))
+    return pydicom.dcmread(io.BytesIO(encoded(single(module.build(one, module.OPTIONS())))))
 
 
 def sources(**changes: object) -> tuple[Dataset, ...]:
@@ -85,7 +86,7 @@ def test_names_keep_their_bytes_in_every_character_set(kind: str, character_set:
     names = {"SpecificCharacterSet": character_set, "PatientName": name, "ReferringPhysicianName": "X"}
     one = report(read_exam(composition=COMPOSITION), sources(**names))
     module = results.load(kind)
-    result = module.build(one, module.OPTIONS())
+    result = single(module.build(one, module.OPTIONS()))
     assert raw(result, "PatientName") == raw(one.sources[0], "PatientName"), "the name's bytes changed"
     if character_set is None:
         assert "SpecificCharacterSet" not in result
@@ -195,12 +196,14 @@ def test_the_request_is_copied() -> None:
     one = report(read_exam())
     assert made(one).ReferencedRequestSequence[0].RequestedProcedureID == "RP1"
     assert made(one).ReferencedRequestSequence[0].AccessionNumber == "ACC-0042"
-    card = pydicom.dcmread(io.BytesIO(encoded(summary_sc.build(one, summary_sc.OPTIONS()))), stop_before_pixels=True)
+    card = pydicom.dcmread(
+        io.BytesIO(encoded(single(summary_sc.build(one, summary_sc.OPTIONS())))), stop_before_pixels=True
+    )
     assert card.RequestAttributesSequence[0].RequestedProcedureID == "RP1"
 
 
 def test_the_private_coding_scheme_is_declared_where_it_is_used() -> None:
-    result = measurement_sr.build(report(read_exam()), measurement_sr.OPTIONS())
+    result = single(measurement_sr.build(report(read_exam()), measurement_sr.OPTIONS()))
     used = {e.value for e in result.iterall() if e.keyword == "CodingSchemeDesignator" and e.value.startswith("99")}
     declared = {item.CodingSchemeDesignator for item in result.CodingSchemeIdentificationSequence}
     assert used == declared == {"99MAMMONODE"}

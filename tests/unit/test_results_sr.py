@@ -22,6 +22,7 @@ from tests.support_readings import (
     instance_uid,
     read_exam,
     report,
+    single,
     unread_exam,
 )
 from tests.support_results import CASES, L_CC, R_CC
@@ -31,7 +32,7 @@ SR = ("mammography_cad_sr", "measurement_sr")
 
 def made(one: Report, kind: str) -> Dataset:
     module = results.load(kind)
-    return module.build(one, module.OPTIONS())
+    return single(module.build(one, module.OPTIONS()))
 
 
 def named(dataset: Dataset, value: str) -> Iterator[Node]:
@@ -158,14 +159,14 @@ def test_a_finding_has_the_same_tracking_uid_in_both_reports() -> None:
 @pytest.mark.parametrize("intent", ["required", "optional"])
 def test_the_rendering_intent_is_the_same_down_the_tree(intent: str) -> None:
     options = mammography_cad_sr.OPTIONS(rendering_intent=intent)
-    result = mammography_cad_sr.build(CASES["positive"](), options)
+    result = single(mammography_cad_sr.build(CASES["positive"](), options))
     codes = {node.item.ConceptCodeSequence[0].CodeValue for node in named(result, "111056")}
     assert codes == {"111150" if intent == "required" else "111151"}
 
 
 def test_a_negative_report_says_what_was_looked_for() -> None:
     options = mammography_cad_sr.OPTIONS(detections=(FindingType.ARCHITECTURAL_DISTORTION,))
-    result = mammography_cad_sr.build(CASES["negative"](), options)
+    result = single(mammography_cad_sr.build(CASES["negative"](), options))
     assert code_of(result, "111022") == "129792006"
     assert not list(named(result, "111034")), "a negative exam has an individual impression"
 
