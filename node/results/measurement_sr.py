@@ -8,6 +8,7 @@ outline is not a finding. Each marked region is a group of its own; only such a 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +16,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
 from ai.exam import View
-from ai.findings import Category, Finding, Reading
+from ai.findings import Category, Finding, Reading, Region
 from ai.reasons import Reason
 from node.results import Report, _codes, _document, _library, _sr, _text, _uids
 from node.results._codes import Code
@@ -155,7 +156,7 @@ def _inferred_from_region(source: Dataset, points: Sequence[_sr.Point]) -> Datas
 def _lesion(report: Report, finding: Finding, number: int) -> Dataset:
     """TID 1410: one marked region on one view."""
     algorithm = report.reading.algorithm
-    region = _region(_by_uid(report)[finding.region.sop_instance_uid], _sr.box(finding.region))
+    region = _region(_by_uid(report)[finding.region.sop_instance_uid], _outline(finding.region))
     score = _sr.num(_codes.finding_score(algorithm), _text.percent(finding.probability), _codes.PERCENT)
     return _group(
         "1410",
@@ -168,6 +169,17 @@ def _lesion(report: Report, finding: Finding, number: int) -> Dataset:
             score,
         ],
     )
+
+
+def _outline(region: Region) -> list[_sr.Point]:
+    """The rectangle as a closed polyline of nine points, the middles of its sides among them.
+
+    One of four or five OHIF takes for a rectangle of its own tools: it asks whether to go on measuring with it, and
+    makes it movable.
+    """
+    corners = _sr.box(region)
+    middles = [((x0 + x1) / 2, (y0 + y1) / 2) for (x0, y0), (x1, y1) in pairwise(corners)]
+    return [point for pair in zip(corners, middles, strict=False) for point in pair] + corners[-1:]
 
 
 def _companion(report: Report) -> list[Dataset]:
