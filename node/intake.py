@@ -23,7 +23,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from ai.eligibility import EligibilityRules, judge_view
 from ai.exam import View
-from node import completeness, logs, routing
+from node import completeness, findable, logs, routing
 from node.config import Config
 from node.errors import MismatchedInstance, NodeError, NotUnderstood, OutOfResources, UnsupportedSOPClass
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -32,7 +32,7 @@ from storage.database import DatabaseUnavailable
 from storage.index import Index
 from storage.objects import ObjectStore, Written, is_valid_uid
 from storage.outbox import Outbox
-from storage.records import Aside, Instance
+from storage.records import Aside, Entry, Instance
 
 log = logs.get(__name__)
 
@@ -151,18 +151,18 @@ class Intake:
             suffix=".dcm",
         )
         self._passed("intake: file written")
-        outcome = self._add(_instance(incoming, header, rule, written), incoming)
+        outcome = self._add(_instance(incoming, header, rule, written), findable.entry(header), incoming)
         self._passed("intake: row committed")
         return Accepted(outcome, study)
 
-    def _add(self, instance: Instance, incoming: Incoming) -> Outcome:
+    def _add(self, instance: Instance, entry: Entry, incoming: Incoming) -> Outcome:
         def due_at(views: frozenset[str]) -> datetime:
             return completeness.due_at(
                 views, instance.received_at, self._config.completeness, still_open=incoming.more_to_come
             )
 
         for _ in range(_ATTEMPTS):
-            if self._index.add_instance(instance, due_at):
+            if self._index.add_instance(instance, due_at, entry):
                 return Outcome.STORED
             held = self._index.instance(instance.sop_instance_uid)
             if held is not None:
