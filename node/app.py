@@ -49,15 +49,21 @@ class Node:
         )
         self.orders = Orders(rooms)
         self._stages = Stages(rooms)
-        intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
-        self.receiver = Receiver(config, intake)
+        self._intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
+        self.receiver = Receiver(config, self._intake)
         self._decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()))
         self._housekeeper = Housekeeper(self.index, self.store, self.orders, config.storage.retention_days)
 
     def _web_rooms(self) -> WebRooms:
         holdings = Holdings(Catalogue(self.database), self.store)
-        return WebRooms(settings=self.config.web, holdings=holdings, decoders=self._decoders)
+        return WebRooms(
+            settings=self.config.web,
+            holdings=holdings,
+            decoders=self._decoders,
+            intake=self._intake,
+            maximum_object_bytes=self.config.network.max_object_bytes,
+        )
 
     def start(self) -> None:
         """Start everything; returns when the node listens.

@@ -62,6 +62,12 @@ class OutOfResources(NodeError):
     http_status = 507
 
 
+class OutOfDatabase(OutOfResources):
+    """The database is locked, full or gone: try again later (0xA700)."""
+
+    http_status = 503
+
+
 # --- delivery: judged by `node.delivery`
 
 

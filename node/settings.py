@@ -305,6 +305,12 @@ class WebSettings(Settings):
         BeforeValidator(_listed),
         Allowed('origins such as http://127.0.0.1:3000, or "*" for any'),
     ] = Field(default=(), description="Web pages from elsewhere that a browser lets read the answers (CORS).")
+    calling_ae_title: AETitle = Field(
+        default="STOW-RS", description="What routing rules see as the sender of what comes in over HTTP."
+    )
+    maximum_request_bytes: int = Field(
+        default=16_000_000_000, ge=1024, description="Largest request body; a part is held to network.max_object_bytes."
+    )
     threads: int = Field(default=8, ge=1, le=256, description="Requests worked on at the same time.")
     decoders: int = Field(default=2, ge=1, le=64, description="Processes that decode images for other syntaxes.")
     decoding_timeout_s: Seconds = Field(default=30.0, description="An image that takes longer is not decoded.")

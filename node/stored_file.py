@@ -69,7 +69,7 @@ class StoredFile:
 
     def native_frame(self, number: int) -> Place:
         """Where an uncompressed frame (counted from 1) is. Raises NotUsable."""
-        length = self._frame_bytes()
+        length = self.frame_bytes
         if self.pixels is None or self.pixels.length < length * self.frames:
             raise NotUsable("Pixel Data is shorter than Rows, Columns and NumberOfFrames say")
         return Place(self.pixels.offset + (number - 1) * length, length)
@@ -87,7 +87,9 @@ class StoredFile:
         except (ValueError, struct.error, OSError, StopIteration) as error:
             raise NotUsable(f"frame {number} cannot be found in the file: {type(error).__name__}") from error
 
-    def _frame_bytes(self) -> int:
+    @property
+    def frame_bytes(self) -> int:
+        """Size of an uncompressed frame. Raises NotUsable."""
         header = self.header
         try:
             values = int(header.Rows) * int(header.Columns) * int(header.get("SamplesPerPixel") or 1)

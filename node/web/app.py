@@ -11,9 +11,12 @@ from node.identity import SOFTWARE_VERSION
 from node.settings import WebSettings
 from node.web.border import Border, answer_errors
 from node.web.frames import Frames
+from node.web.instances import Instances
 from node.web.metadata import Metadata
 from node.web.qido import Searching
+from node.web.rendered import Rendered
 from node.web.rooms import Rooms
+from node.web.stow import Storing
 
 
 def make_app(rooms: Rooms) -> ASGIApp:
@@ -27,9 +30,9 @@ def make_app(rooms: Rooms) -> ASGIApp:
         middleware=_middleware(rooms.settings),
     )
     answer_errors(app)
-    for room in (Searching(rooms), Metadata(rooms), Frames(rooms)):
+    for room in (Searching(rooms), Metadata(rooms), Frames(rooms), Rendered(rooms), Instances(rooms), Storing(rooms)):
         app.include_router(room.router(), prefix=rooms.settings.path)
-    return Border(app)
+    return Border(app, rooms)
 
 
 def _middleware(settings: WebSettings) -> list[Middleware]:

@@ -13,16 +13,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from node import logs
 from node.errors import NodeError, Unavailable
 from node.web import answers
+from node.web.rooms import Rooms
 from storage.database import DatabaseUnavailable
 
 log = logs.get(__name__)
+
+_MISDIRECTED = "Host: this node is not called that; allowed: this machine's own names, or the host of web.public_url"
 
 
 class Border:
     """Outermost: counts and times each request, and turns what nobody caught into a 500."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, rooms: Rooms) -> None:
         self._app = app
+        self._rooms = rooms
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -37,7 +41,10 @@ class Border:
             await send(message)
 
         try:
-            await self._app(scope, receive, noting)
+            if self._rooms.is_called(Request(scope)):
+                await self._app(scope, receive, noting)
+            else:
+                await answers.problem(421, _MISDIRECTED)(scope, receive, noting)
         except NodeError as error:  # while the body was sent: the connection is cut, so that nobody takes it for whole
             log.error("answer broken off", why=str(error), path=_path(scope))
         except Exception:  # the web side's border

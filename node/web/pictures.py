@@ -9,13 +9,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
+from pydicom.multival import MultiValue
+from pydicom.pixels.processing import apply_modality_lut, apply_voi, convert_color_space
 from pydicom.uid import ExplicitVRBigEndian, RLELossless
+from scipy.special import expit
 
 from ai.decoding import PixelError, decode_frame, decode_rle_frame
 from node.errors import NodeError, NotUsable
 from node.stored_file import StoredFile, opened
-from node.web.wanted import FrameWanted, PictureWanted
+from node.web.wanted import FrameWanted, PictureWanted, Window
 
 _FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF"}
 
@@ -88,7 +90,7 @@ def _uncompressed(stored: StoredFile, number: int, bits: int, count: int) -> NDA
 
 def _picture(stored: StoredFile, wanted: PictureWanted) -> bytes:
     values = frame_values(stored, wanted.number)
-    eight_bits = values.astype(np.uint8) if values.ndim == 3 else _displayed(stored.header, values, wanted)
+    eight_bits = _coloured(stored, values) if values.ndim == 3 else _displayed(stored.header, values, wanted)
     image = _cut(Image.fromarray(eight_bits), wanted)
     buffer = io.BytesIO()
     options = {"quality": wanted.quality} if wanted.media_type == "image/jpeg" else {}
@@ -96,19 +98,31 @@ def _picture(stored: StoredFile, wanted: PictureWanted) -> bytes:
     return buffer.getvalue()
 
 
+def _coloured(stored: StoredFile, values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """As RGB; what is compressed by JPEG comes out of its decoder as that."""
+    interpretation = str(stored.header.get("PhotometricInterpretation") or "RGB")
+    if values.dtype.itemsize > 1:
+        raise NotUsable("colours of more than 8 bits are not rendered")
+    eight_bits = values.astype(np.uint8)
+    as_written = not stored.encapsulated or stored.transfer_syntax_uid == RLELossless
+    if as_written and interpretation.startswith("YBR"):
+        return np.asarray(convert_color_space(eight_bits, interpretation, "RGB"), np.uint8)
+    return eight_bits
+
+
 def _displayed(header: Dataset, values: NDArray[np.generic], wanted: PictureWanted) -> NDArray[np.uint8]:
     """Grey values through modality LUT, VOI LUT or window, and polarity (PS3.4 N.2): 0 black, 255 white.
 
-    Every stored value is looked up, so that the arithmetic is done once for each and not for each pixel.
+    Every value that can be stored is looked up, so that the arithmetic is done once for each and not for each pixel.
     """
-    stored_bits = int(header.get("BitsStored") or header.BitsAllocated)
-    signed = int(header.get("PixelRepresentation") or 0) == 1
-    table = np.arange(1 << stored_bits, dtype=np.int32)
-    if signed:
-        table = np.where(table >= 1 << (stored_bits - 1), table - (1 << stored_bits), table)
-    index = values & np.array((1 << stored_bits) - 1, values.dtype)
+    bits = int(header.get("BitsStored") or header.BitsAllocated)
+    table = np.arange(1 << bits, dtype=np.int32)
+    if int(header.get("PixelRepresentation") or 0) == 1:
+        table = np.where(table >= 1 << (bits - 1), table - (1 << bits), table).astype(np.int32)
+    shift = max(0, int(header.get("HighBit") or bits - 1) + 1 - bits)
+    index = (values.astype(np.uint16) >> shift) & ((1 << bits) - 1)
     padding = _padding(header, table)
-    shown = _windowed(header, table.astype(np.int32), wanted.window, _present(index, padding))
+    shown = _windowed(header, table, wanted.window, _present(index, padding))
     if str(header.get("PhotometricInterpretation") or "") == "MONOCHROME1":
         shown = 1 - shown
     shown[padding] = 0  # what is no image is black, as the background is
@@ -133,29 +147,44 @@ def _present(index: NDArray[np.generic], padding: NDArray[np.bool_]) -> NDArray[
 
 
 def _windowed(
-    header: Dataset,
-    table: NDArray[np.int32],
-    window: tuple[float, float, str] | None,
-    present: NDArray[np.bool_],
+    header: Dataset, table: NDArray[np.int32], window: Window | None, present: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """The table's values from 0 to 1, still in the image's own polarity."""
+    """The table's values from 0 to 1, still in the image's own polarity.
+
+    By the window asked for; else by the image's first VOI LUT or window (PS3.3 C.11.2); else from its darkest to its
+    brightest value.
+    """
     values = np.asarray(apply_modality_lut(table, header), np.float64)
+    if window is None and header.get("VOILUTSequence"):
+        bits = int(header.VOILUTSequence[0].LUTDescriptor[2])
+        looked_up = apply_voi(np.rint(values).astype(np.int32), header)
+        return np.asarray(looked_up, np.float64) / ((1 << bits) - 1)
+    window = window or _own_window(header)
     if window is not None:
-        chosen = Dataset()
-        chosen.WindowCenter, chosen.WindowWidth, chosen.VOILUTFunction = window
-        chosen.PhotometricInterpretation, chosen.BitsStored = "MONOCHROME2", header.BitsStored
-        chosen.PixelRepresentation = header.get("PixelRepresentation") or 0
-        return _scaled(np.asarray(apply_voi_lut(values, chosen), np.float64), np.ones(len(values), np.bool_))
-    if header.get("VOILUTSequence") or header.get("WindowWidth"):
-        applied = apply_voi_lut(values if not header.get("VOILUTSequence") else table, header)
-        return _scaled(np.asarray(applied, np.float64), np.ones(len(values), np.bool_))
-    return _scaled(values, present)
+        return _through(values, window)
+    lowest, highest = values[present].min(), values[present].max()
+    return np.asarray(np.clip((values - lowest) / max(highest - lowest, 1e-9), 0, 1))
 
 
-def _scaled(values: NDArray[np.float64], of: NDArray[np.bool_]) -> NDArray[np.float64]:
-    lowest, highest = values[of].min(), values[of].max()
-    scaled: NDArray[np.float64] = np.clip((values - lowest) / max(highest - lowest, 1e-9), 0, 1)
-    return scaled
+def _own_window(header: Dataset) -> Window | None:
+    """The image's first window, where it has one that can be used."""
+    try:
+        pair = [header.get(name) for name in ("WindowCenter", "WindowWidth")]
+        centre, width = (float(each[0] if isinstance(each, MultiValue) else each) for each in pair)
+    except (TypeError, ValueError, IndexError):
+        return None
+    function = str(header.get("VOILUTFunction") or "LINEAR")
+    return (centre, width, function) if width >= (1 if function == "LINEAR" else 1e-6) else None
+
+
+def _through(values: NDArray[np.float64], window: Window) -> NDArray[np.float64]:
+    """PS3.3 C.11.2.1.2.1 and C.11.2.1.3, for output from 0 to 1."""
+    centre, width, function = window
+    if function == "SIGMOID":
+        return np.asarray(expit(4 * (values - centre) / width))
+    if function == "LINEAR_EXACT":
+        return np.asarray(np.clip((values - centre) / width + 0.5, 0, 1))
+    return np.asarray(np.clip((values - (centre - 0.5)) / max(width - 1, 1e-9) + 0.5, 0, 1))
 
 
 def _cut(image: Image.Image, wanted: PictureWanted) -> Image.Image:

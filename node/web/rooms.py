@@ -6,11 +6,13 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from fastapi import Request
 
 from node import logs
 from node.errors import BadQuery, NotFound, NotUsable
+from node.intake import Intake
 from node.settings import WebSettings
 from node.stored_file import StoredFile, opened
 from node.web.decoders import Decoders
@@ -33,6 +35,11 @@ class Holdings:
         self._store = store
         self._lock = threading.Lock()
         self._verified: OrderedDict[str, tuple[int, int, int]] = OrderedDict()
+
+    @property
+    def incoming(self) -> Path:
+        """Folder for what is on its way in."""
+        return self._store.incoming
 
     def held(self, *uids: str) -> list[Held]:
         """The files of a study, series or instance. Raises BadQuery (no UID), NotFound."""
@@ -89,7 +96,17 @@ class Rooms:
     settings: WebSettings
     holdings: Holdings
     decoders: Decoders
+    intake: Intake
+    maximum_object_bytes: int
     name: str = "mammo-node"
+
+    def is_called(self, request: Request) -> bool:
+        """Whether the request's Host is one of this node's. On loopback that keeps out pages from elsewhere whose
+
+        name was made to lead to this machine; beyond loopback a node has whatever names it is given.
+        """
+        known = {*LOOPBACK, self.settings.host, urlsplit(self.settings.public_url or "").hostname}
+        return self.settings.host not in LOOPBACK or (request.url.hostname or "") in known
 
     def base_url(self, request: Request) -> str:
         """Where DICOMweb begins, as the asker sees this node."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 
+import anyio.to_thread
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -13,7 +15,6 @@ from node.settings import WebSettings
 
 log = logs.get(__name__)
 
-_START_TIMEOUT_S = 10.0
 _GRACE_S = 2  # for answers that are under way at a stop
 
 
@@ -51,7 +52,9 @@ class WebServer:
             timeout_graceful_shutdown=_GRACE_S,
         )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],), name="web", daemon=True)
+        self._thread = threading.Thread(
+            target=asyncio.run, args=(_serve(self._server, self._socket, at.threads),), name="web", daemon=True
+        )
         self._thread.start()
         log.info("web listening", host=at.host, port=self.port, path=at.path)
 
@@ -63,3 +66,8 @@ class WebServer:
         self._thread.join(_GRACE_S + 1)
         self._socket.close()
         self._server = self._thread = self._socket = None
+
+
+async def _serve(server: uvicorn.Server, listening: socket.socket, threads: int) -> None:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = threads
+    await server.serve([listening])

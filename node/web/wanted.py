@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+Window = tuple[float, float, str]
+
 
 @dataclass(frozen=True, slots=True)
 class FrameWanted:
@@ -26,7 +28,7 @@ class PictureWanted:
     path: Path
     number: int
     media_type: str
-    window: tuple[float, float, str] | None = None
+    window: Window | None = None
     size: tuple[int, int] | None = None
     region: tuple[float, float, float, float] | None = None
     quality: int = 90
