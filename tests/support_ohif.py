@@ -1,4 +1,4 @@
-"""OHIF on loopback: its files, its settings, and the DICOMweb servers it shows, all from one origin."""
+"""OHIF on loopback: its files, its settings, and the DICOMweb servers it shows, all from loopback."""
 
 from __future__ import annotations
 
@@ -29,13 +29,15 @@ def ohif_files() -> Path:
 
 
 @contextmanager
-def ohif(sources: Mapping[str, str]) -> Iterator[str]:
-    """The viewer's address, for the length of the block. sources: name → a DICOMweb server's base URL.
+def ohif(direct: Mapping[str, str], handed_on: Mapping[str, str]) -> Iterator[str]:
+    """The viewer's address, for the length of the block. The servers it shows: name → DICOMweb base URL.
 
-    Each source is handed on below this origin, because a browser does not let one origin's page read another's answers.
+    direct: servers that let a page from elsewhere read their answers (CORS), which the browser asks itself.
+    handed_on: servers that do not; they are shown below the viewer's own origin.
     """
     files = ohif_files()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(files, sources))
+    roots = {**{name: f"/{name}/dicom-web" for name in handed_on}, **direct}
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(files, app_config(roots), handed_on))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
@@ -47,8 +49,8 @@ def ohif(sources: Mapping[str, str]) -> Iterator[str]:
         server.server_close()
 
 
-def app_config(sources: Mapping[str, str]) -> str:
-    """app-config.js. Everything is fetched as DICOMweb, nothing from other machines."""
+def app_config(roots: Mapping[str, str]) -> str:
+    """app-config.js: everything is fetched as DICOMweb. roots: name → base URL."""
     config = {
         "routerBasename": "/",
         "extensions": [],
@@ -59,14 +61,13 @@ def app_config(sources: Mapping[str, str]) -> str:
         "showCPUFallbackMessage": False,
         "showLoadingIndicator": True,
         "investigationalUseDialog": {"option": "never"},
-        "defaultDataSourceName": next(iter(sources)),
-        "dataSources": [_data_source(name) for name in sources],
+        "defaultDataSourceName": next(iter(roots)),
+        "dataSources": [_data_source(name, root) for name, root in roots.items()],
     }
     return f"window.config = {json.dumps(config)};"
 
 
-def _data_source(name: str) -> dict[str, Any]:
-    root = f"/{name}/dicom-web"
+def _data_source(name: str, root: str) -> dict[str, Any]:
     configuration = {
         "friendlyName": name,
         "name": name,
@@ -86,7 +87,7 @@ def _data_source(name: str) -> dict[str, Any]:
     return {"namespace": namespace, "sourceName": name, "configuration": configuration}
 
 
-def _handler(files: Path, sources: Mapping[str, str]) -> type[SimpleHTTPRequestHandler]:
+def _handler(files: Path, settings: str, handed_on: Mapping[str, str]) -> type[SimpleHTTPRequestHandler]:
     class Handler(SimpleHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
@@ -103,10 +104,10 @@ def _handler(files: Path, sources: Mapping[str, str]) -> type[SimpleHTTPRequestH
 
         def do_GET(self) -> None:
             name, _, rest = self.path.lstrip("/").partition("/dicom-web")
-            if name in sources:
-                self._hand_on(sources[name] + rest)
+            if name in handed_on:
+                self._hand_on(handed_on[name] + rest)
             elif self.path.split("?")[0] == "/app-config.js":
-                self._answer(200, {"content-type": "text/javascript"}, app_config(sources).encode())
+                self._answer(200, {"content-type": "text/javascript"}, settings.encode())
             else:
                 # a path of the viewer's own routing is its one page
                 if not Path(self.translate_path(self.path)).is_file():

@@ -62,9 +62,11 @@ class Mark:
 class Viewer:
     """One page with OHIF. faults: what the page, the browser or the server complained of since it was opened."""
 
-    def __init__(self, page: Page, url: str) -> None:
+    def __init__(self, page: Page, url: str, *servers: str) -> None:
+        """servers: base URLs of what it may ask beside its own origin."""
         self._page = page
         self._url = url
+        self._allowed = (url, *servers, "blob:", "data:")
         self.faults: list[str] = []
         page.on("pageerror", lambda error: self.faults.append(f"exception: {error}"))
         page.on("console", self._console)
@@ -158,7 +160,7 @@ class Viewer:
 
     def _only_here(self, route: Route) -> None:
         """Nothing is asked of another machine."""
-        if route.request.url.startswith((self._url, "blob:", "data:")):
+        if route.request.url.startswith(self._allowed):
             route.continue_()
         else:
             self.faults.append(f"asks another machine: {route.request.url}")

@@ -37,12 +37,18 @@ EXAMS = {
 
 @dataclass(frozen=True)
 class Hospital:
-    """The PACS, and what it holds: made exams, their readings and their result objects, by the names of EXAMS."""
+    """The PACS and the node, and what both hold: made exams, their readings and results, by the names of EXAMS."""
 
     pacs: Orthanc
+    node: Node
     made: dict[str, MadeExam]
     readings: dict[str, Reading]
     results: dict[str, list[Dataset]]
+
+    @property
+    def dicomweb(self) -> str:
+        """Base URL of the node's DICOMweb."""
+        return f"http://127.0.0.1:{self.node.web.port}/dicom-web"
 
     def result(self, exam: str, series_number: int) -> Dataset:
         """The result object of an exam in this series."""
@@ -73,6 +79,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
             peers={"PACS": {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": pacs.port}},
             destinations={"pacs": {"peer": "PACS", "results": KINDS, "first_retry_s": 0.2}},
             reading={"threads": 1},
+            web={"port": 0, "allowed_origins": ["*"]},
         )
         node = Node(config)
         node.start()
@@ -80,19 +87,20 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
             for exam in made.values():
                 _send(exam, node, pacs)
             readings = {name: _answered(exam, node) for name, exam in made.items()}
+            yield Hospital(pacs, node, made, readings, {name: _results(exam, pacs) for name, exam in made.items()})
         finally:
             node.stop()
-        yield Hospital(pacs, made, readings, {name: _results(exam, pacs) for name, exam in made.items()})
 
 
 @pytest.fixture(scope="session")
 def viewers(hospital: Hospital) -> Iterator[Callable[[str, str], Viewer]]:
     """(source, exam) → a page with that exam's study open. It is opened once: OHIF takes its time to start."""
-    with ohif({"pacs": hospital.pacs.dicomweb}) as url, chromium() as browser, window(browser) as context:
+    direct, handed_on = {"node": hospital.dicomweb}, {"pacs": hospital.pacs.dicomweb}
+    with ohif(direct, handed_on) as url, chromium() as browser, window(browser) as context:
 
         @cache
         def opened(source: str, exam: str) -> Viewer:
-            viewer = Viewer(context.new_page(), url)
+            viewer = Viewer(context.new_page(), url, hospital.dicomweb)
             made = hospital.made[exam]
             viewer.open(source, made.study_instance_uid, len(made.images) + len(hospital.results[exam]))
             return viewer

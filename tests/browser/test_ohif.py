@@ -54,9 +54,9 @@ def _corners(graphic_data: list[float]) -> np.ndarray:
     return np.array(graphic_data, dtype=float).reshape(-1, 2)
 
 
-@pytest.fixture(params=["pacs"])
+@pytest.fixture(params=["node", "pacs"])
 def source(request: pytest.FixtureRequest) -> str:
-    """Whose DICOMweb OHIF shows: the PACS's."""
+    """Whose DICOMweb OHIF shows: the node's own, or the PACS's."""
     return str(request.param)
 
 
