@@ -14,6 +14,7 @@ need libpixelmed-java /usr/share/java/pixelmed.jar
 need default-jre-headless java
 need orthanc Orthanc
 need orthanc-dicomweb /usr/share/orthanc/plugins/libOrthancDicomWeb.so
+need openssl openssl
 need chromium chromium
 need npm npm
 
