@@ -2,6 +2,7 @@
 
     OPTIONS: a frozen pydantic model of its options (unknown keys refused)
     build(report: Report, options: OPTIONS) -> part → pydicom Dataset with file_meta, ready to be written
+    EVERY_EXAM = True, where each exam gets an object, whatever became of it
     SENT_LAST = True, where a destination must have everything else of the revision before it
 
 and must be a pure function: the same report and options give the same bytes. A kind that is one object has one part,
@@ -92,3 +93,8 @@ def load(name: str) -> ResultObject:
 def is_sent_last(kind: str) -> bool:
     """Whether the kind waits at each destination for all else of its revision. Raises NoSuchExtension."""
     return bool(getattr(load(kind), "SENT_LAST", False))
+
+
+def is_for_every_exam(kind: str) -> bool:
+    """Whether the kind has an object for each exam, also negative and unread ones. Raises NoSuchExtension."""
+    return bool(getattr(load(kind), "EVERY_EXAM", False))

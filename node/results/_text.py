@@ -147,6 +147,19 @@ def comment_lines(reading: Reading) -> list[str]:
     ]
 
 
+def view_comment_lines(reading: Reading, sop_instance_uid: str) -> list[str]:
+    """What a general viewer draws beside the region of one image: exam's category, breast's and view's score."""
+    lines = [f"AI triage: {CATEGORIES[reading.category]}, {reading.band}/10"]
+    scores = breast_scores(reading)
+    for view in reading.views:
+        if view.sop_instance_uid == sop_instance_uid:
+            side = view.standard_view.image_laterality
+            if side in scores:
+                lines.append(f"{SIDES[side]} {percent(scores[side])} %".capitalize())
+            lines.append(f"{view.standard_view.view_position}: {side} {percent(view.probability)} %")
+    return lines
+
+
 def percentile(reading: Reading) -> str:
     """One decimal, rounded down: no score is higher than all of the population it belongs to."""
     # the highest of a window is above all others, not above all

@@ -21,6 +21,7 @@ from ai.findings import Category, Finding, FindingType
 from node.results import Report, _codes, _document, _library, _sr, _text, _uids
 from node.results._codes import Code
 
+EVERY_EXAM = True
 _SERIES_NUMBER = 9001
 _INTENTS = {"required": _codes.PRESENTATION_REQUIRED, "optional": _codes.PRESENTATION_OPTIONAL}
 

@@ -11,6 +11,7 @@ from ai.exam import ImageLaterality
 from node.results import Report, _capture, _card, _document, _text
 from node.results._identity import keep_character_set
 
+EVERY_EXAM = True
 _SERIES_NUMBER = 9003
 
 
