@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from ai.exam import STANDARD_VIEWS
@@ -121,15 +121,36 @@ def _with_prior() -> Report:
     return report(reading, prior=(before, "20241014"), prior_sources=old)
 
 
-def _revised() -> Report:
-    predecessor = Predecessor(
+def earlier(number: int, kind: str, sop_class: str) -> Predecessor:
+    """An object of an earlier revision; sop_class: what follows 1.2.840.10008.5.1.4.1.1."""
+    return Predecessor(
         study_instance_uid=STUDY,
-        series_instance_uid="2.25.11",
-        sop_class_uid="1.2.840.10008.5.1.4.1.1.88.34",
-        sop_instance_uid="2.25.12",
+        series_instance_uid=f"2.25.11{number}",
+        sop_class_uid=f"1.2.840.10008.5.1.4.1.1.{sop_class}",
+        sop_instance_uid=f"2.25.12{number}",
+        kind=kind,
     )
-    reading = read_exam(findings=BILATERAL, category=Category.SUSPICIOUS, revision=2)
-    return report(reading, predecessors={"": predecessor}, superseded=(predecessor,))
+
+
+#: What a first revision left, and the note of a second.
+SUPERSEDED = (
+    earlier(1, "mammography_cad_sr", "88.50"),
+    earlier(2, "measurement_sr", "88.34"),
+    earlier(3, "summary_sc", "7"),
+    earlier(4, "presentation_state", "11.1"),
+    earlier(5, "key_objects", "88.59"),
+    earlier(6, "rejection_note", "88.59"),
+)
+
+
+def revised(one: Report) -> Report:
+    """The same report as another revision, so that every kind that can has something to say."""
+    reading = replace(one.reading, revision=one.reading.revision + 1)
+    return replace(one, reading=reading, predecessors={"": SUPERSEDED[1]}, superseded=SUPERSEDED)
+
+
+def _bilateral_revised() -> Report:
+    return revised(report(read_exam(findings=BILATERAL, category=Category.SUSPICIOUS)))
 
 
 def _uncalibrated() -> Report:
@@ -147,7 +168,7 @@ CASES: dict[str, Callable[[], Report]] = {
     "negative": lambda: report(read_exam(composition=COMPOSITION)),
     "indeterminate_uncalibrated": _uncalibrated,
     "suspicious_without_marks": lambda: report(read_exam(category=Category.SUSPICIOUS)),
-    "bilateral_revised": _revised,
+    "bilateral_revised": _bilateral_revised,
     "many_findings": lambda: report(read_exam(findings=MANY, category=Category.SUSPICIOUS)),
     "one_breast_left_out": _one_breast,
     "one_breast_absent": _one_breast_absent,
@@ -159,3 +180,9 @@ CASES: dict[str, Callable[[], Report]] = {
     "not_read_model_failed": lambda: report(unread_exam(Reason(ReasonCode.MODEL_FAILED))),
     "not_read_no_mammogram": _no_mammogram,
 }
+
+
+def enclosed(graphic_data: Iterable[float]) -> list[float]:
+    """Left, top, right, bottom of what a POLYLINE encloses."""
+    data = [round(float(value), 3) for value in graphic_data]
+    return [min(data[0::2]), min(data[1::2]), max(data[0::2]), max(data[1::2])]

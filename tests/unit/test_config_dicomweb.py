@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from node import results
 from node.config import config_from
 from node.errors import ConfigError
 
@@ -23,8 +22,8 @@ def faults(**server: Any) -> list[str]:
 
 
 def stow(**server: Any) -> dict[str, Any]:
-    wanted = [*results.offered()][:1]
-    return {"destinations": {"PACS": {"type": "dicomweb_store", "server": server or None, "results": wanted}}}
+    place = {"type": "dicomweb_store", "server": server or None, "results": ["summary_sc"]}
+    return {"destinations": {"PACS": place}}
 
 
 def test_a_dicomweb_server_is_on_this_machine_or_encrypted_or_a_person_consents() -> None:
