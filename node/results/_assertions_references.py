@@ -128,7 +128,10 @@ def _area_faults(dataset: Dataset, by_uid: dict[str, Dataset]) -> list[str]:
 def _graphic_faults(dataset: Dataset, by_uid: dict[str, Dataset]) -> list[str]:
     """Every point lies in its image; every mark is closed (PS3.3 C.10.5.1.2)."""
     faults = []
+    layers = {str(layer.GraphicLayer) for layer in dataset.get("GraphicLayerSequence") or ()}
     for annotation in dataset.get("GraphicAnnotationSequence") or ():
+        if str(annotation.GraphicLayer) not in layers:
+            faults.append(f"an annotation is on the layer {annotation.GraphicLayer}, which there is not")
         for uid in _referenced(annotation):
             if uid not in by_uid:
                 continue

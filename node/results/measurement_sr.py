@@ -71,7 +71,9 @@ def _document_of(report: Report, options: OPTIONS, part: str = "", focus: str = 
     """One report. focus: SOP Instance UID of the image it is about, "" for the whole exam."""
     dataset = _document.new_document(report, "measurement_sr", options, _SOP_CLASSES[options.sop_class], part)
     dataset.SeriesNumber = _SERIES_NUMBER
-    dataset.SeriesDescription = "AI triage measurements"
+    dataset.SeriesDescription = f"AI triage measurements{f', {part}' if part else ''}"
+    # a series each: of several reports in one series OHIF shows one and hides the others
+    dataset.SeriesInstanceUID = _uids.series_instance_uid(report, "measurement_sr", options, part)
     unread = report.reading.category is Category.NOT_READ
     exam = _unread_exam(report) if unread else _read_exam(report, focus)
     findings = _findings(report, focus)

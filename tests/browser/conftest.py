@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import subprocess
 from collections.abc import Callable, Iterator
@@ -26,7 +25,11 @@ from tests.support_ohif import ohif, ohif_files
 from tests.support_peers import Orthanc, orthanc
 from tests.support_viewer import Viewer, chromium, window
 
-KINDS = ["mammography_cad_sr", "measurement_sr", "summary_sc"]
+#: Everything the node makes of an exam; the measurement report also per image.
+RESULTS = [
+    *("mammography_cad_sr", "measurement_sr", "summary_sc", "overlay_sc", "presentation_state", "key_objects"),
+    {"kind": "measurement_sr", "per": "image"},
+]
 #: Exam → the demonstration's exam it is made from, and what the node makes of it.
 EXAMS = {
     "positive": ("spiculated mass, left", Category.SUSPICIOUS),
@@ -37,22 +40,21 @@ EXAMS = {
 
 @dataclass(frozen=True)
 class Hospital:
-    """The PACS and the node, and what both hold: made exams, their readings and results, by the names of EXAMS."""
+    """The PACS and the node, and what both hold: made exams, their readings and results, by the names of EXAMS.
+
+    results: "kind" or "kind, part" → object; reports per image are "image_sr, part".
+    """
 
     pacs: Orthanc
     node: Node
     made: dict[str, MadeExam]
     readings: dict[str, Reading]
-    results: dict[str, list[Dataset]]
+    results: dict[str, dict[str, Dataset]]
 
     @property
     def dicomweb(self) -> str:
         """Base URL of the node's DICOMweb."""
         return f"http://127.0.0.1:{self.node.web.port}/dicom-web"
-
-    def result(self, exam: str, series_number: int) -> Dataset:
-        """The result object of an exam in this series."""
-        return next(each for each in self.results[exam] if each.SeriesNumber == series_number)
 
     def pixels(self, exam: str, sop_instance_uid: str) -> np.ndarray:
         """Stored pixels of an image of the exam."""
@@ -77,7 +79,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
         config = settings(
             folder,
             peers={"PACS": {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": pacs.port}},
-            destinations={"pacs": {"peer": "PACS", "results": KINDS, "first_retry_s": 0.2}},
+            destinations={"pacs": {"peer": "PACS", "results": RESULTS, "first_retry_s": 0.2}},
             reading={"threads": 1},
             web={"port": 0, "allowed_origins": ["*"]},
         )
@@ -87,7 +89,8 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
             for exam in made.values():
                 _send(exam, node, pacs)
             readings = {name: _answered(exam, node) for name, exam in made.items()}
-            yield Hospital(pacs, node, made, readings, {name: _results(exam, pacs) for name, exam in made.items()})
+            results = {name: _results(exam, node) for name, exam in made.items()}
+            yield Hospital(pacs, node, made, readings, results)
         finally:
             node.stop()
 
@@ -133,6 +136,9 @@ def _answered(exam: MadeExam, node: Node) -> Reading:
     return Reading.from_json(node.outbox.reading(study, 1).reading_json)
 
 
-def _results(exam: MadeExam, pacs: Orthanc) -> list[Dataset]:
-    found = [dcmread(io.BytesIO(content)) for content in pacs.files()]
-    return [each for each in found if each.StudyInstanceUID == exam.study_instance_uid and each.Modality != "MG"]
+def _results(exam: MadeExam, node: Node) -> dict[str, Dataset]:
+    found = {}
+    for each in node.outbox.results(exam.study_instance_uid):
+        kind = "image_sr" if '"per": "image"' in each.options else each.kind
+        found[f"{kind}, {each.part}".removesuffix(", ")] = dcmread(node.store.path(each.path))
+    return found
