@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+import json
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, TimeoutError, sync_playwright
 
 from tests.support import REPOSITORY, require_tool
 
@@ -73,44 +76,58 @@ class Viewer:
         page.on("requestfailed", lambda request: self.faults.append(f"{request.failure}: {request.url}"))
         page.route("**/*", self._only_here)
 
-    def open(self, source: str, study: str, count: int) -> None:
-        """Open a study of `count` series and wait for its first image."""
+    def open(self, source: str, study: str, objects: Sequence[str]) -> None:
+        """Open a study and wait until it lists these objects, by SOP Instance UID, and shows its first image."""
         self._page.goto(f"{self._url}/viewer/{source}?StudyInstanceUIDs={study}")
-        self._until(f"window.services && {_DISPLAY_SETS}.length === {count}", f"{count} series to be listed")
+        listed = f"{_DISPLAY_SETS}.flatMap(each => each.instances ?? []).map(each => each.SOPInstanceUID)"
+        self._until(
+            f"window.services && {json.dumps(list(objects))}.every(uid => {listed}.includes(uid))", "every object"
+        )
         self._until(f"window.cornerstone && {_SHOWN} !== ''", "an image in the viewport")
         self._until_drawn()
 
-    def show(self, series_number: int, sop_instance_uid: str = "") -> None:
-        """Double-click a series in the browser of the study; wait for the image `sop_instance_uid` where given."""
-        self._page.locator(f"[data-series='{series_number}']").first.dblclick()
-        if sop_instance_uid:
-            self._until(f"{_SHOWN}.includes('/{sop_instance_uid}/')", f"{sop_instance_uid} to be shown")
-            self._until_drawn()
+    def show(self, sop_instance_uid: str, image: str = "") -> None:
+        """Double-click what an object is listed by; wait for the image `image` where given."""
+        self._page.locator(f"[id='{self._listed_by(sop_instance_uid)}']").dblclick()
+        if image:
+            self._until_shown(image)
 
-    def marks(self, count: int) -> list[Mark]:
-        """The `count` regions drawn on the image at hand."""
-        self._until(f"document.querySelectorAll('svg.svg-layer polyline').length === {count}", f"{count} marks")
+    def next_image(self, image: str) -> None:
+        """Go to the next image of the series; it is `image`."""
+        self._page.keyboard.press("ArrowDown")
+        self._until_shown(image)
+
+    def show_report(self, sop_instance_uid: str, image: str, count: int) -> list[Mark]:
+        """Open a report, which shows the image `image` with `count` regions drawn on it.
+
+        On a busy machine OHIF may draw nothing the first time; then the bare image is opened, and the report again.
+        """
+        drawn = f"document.querySelectorAll('svg.svg-layer polyline').length === {count}"
+        for _ in range(3):
+            self.show(sop_instance_uid, image)
+            if self._soon(drawn, WAIT_S / 4):
+                return self._marks()
+            self.picture("nothing-drawn-yet")
+            self.show(image, image)
+        self.show(sop_instance_uid, image)
+        self._until(drawn, f"{count} marks")
+        return self._marks()
+
+    def _marks(self) -> list[Mark]:
         return [_mark(found) for found in self._page.evaluate(_MARKS)]
 
     def texts(self) -> dict[str, list[str]]:
         """Tracking UID → the lines drawn beside its region."""
         return dict(self._page.evaluate(_TEXTS))
 
-    def series(self) -> dict[int, str]:
-        """Number → modality of every series that is listed."""
-        script = f"{_DISPLAY_SETS}.map(each => [each.SeriesNumber, each.Modality])"
-        return {int(number): modality for number, modality in self._page.evaluate(script)}
-
     def canvas(self) -> np.ndarray:
         """What is painted in the viewport, without what is drawn over it: rows × columns × RGB."""
         return _pixels(self._page.evaluate(f"{_FIRST_VIEWPORT}.getCanvas().toDataURL('image/png')"))
 
-    def thumbnail(self, series_number: int) -> np.ndarray:
-        """The picture by which the series is listed: rows × columns × RGB."""
-        image = f"document.querySelector(\"[data-series='{series_number}'] img\")"
-        self._until(
-            f"{image} && {image}.complete && {image}.naturalWidth > 0", f"a thumbnail of series {series_number}"
-        )
+    def thumbnail(self, sop_instance_uid: str) -> np.ndarray:
+        """The picture by which an object is listed: rows × columns × RGB."""
+        image = f"document.querySelector(\"[id='{self._listed_by(sop_instance_uid)}'] img\")"
+        self._until(f"{image}?.complete && {image}.naturalWidth > 0", f"a thumbnail of {sop_instance_uid}")
         script = f"""() => {{
             const image = {image}, canvas = document.createElement('canvas');
             [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
@@ -118,6 +135,22 @@ class Viewer:
             return canvas.toDataURL('image/png');
         }}"""
         return _pixels(self._page.evaluate(script))
+
+    def until_empty(self) -> None:
+        """Wait until there is no image in the viewport."""
+        self._until(f"{_SHOWN} === ''", "the image to go")
+
+    def provoke_faults(self) -> list[str]:
+        """Make the page do wrong in each way that `faults` is to hear of, and wait until it has."""
+        self._page.evaluate("""() => {
+            console.error('provoked');
+            fetch('http://192.0.2.1/').catch(() => {});
+            setTimeout(() => { throw new Error('provoked') });
+        }""")
+        end = time.monotonic() + WAIT_S
+        while len(self.faults) < 3 and time.monotonic() < end:
+            self._page.wait_for_timeout(100)
+        return self.faults
 
     def toasts(self) -> list[str]:
         """What it tells its user in passing, and its error dialogs."""
@@ -128,11 +161,11 @@ class Viewer:
         self._until(f"({_TOASTS})().length > 0", "a message")
         return " ".join(self.toasts()).replace("\n", " ")
 
-    def may_move_marks_of(self, series_number: int) -> bool:
+    def may_move_marks_of(self, sop_instance_uid: str) -> bool:
         """Whether it asks to go on measuring with an open report's marks, which its user can then move."""
-        script = f"{_DISPLAY_SETS}.find(each => each.SeriesNumber == {series_number})"
-        self._until(f"{script}.isLoaded", f"the report in series {series_number} to be open")
-        return bool(self._page.evaluate(f"{script}.isRehydratable"))
+        report = _display_set(sop_instance_uid)
+        self._until(f"{report}.isLoaded", f"report {sop_instance_uid} to be open")
+        return bool(self._page.evaluate(f"{report}.isRehydratable"))
 
     def picture(self, name: str) -> Path:
         """A screenshot among the artefacts of this run."""
@@ -142,12 +175,25 @@ class Viewer:
         print(f"screenshot: {path}")
         return path
 
+    def _listed_by(self, sop_instance_uid: str) -> str:
+        """The id of the page's element that an object is listed by."""
+        return f"thumbnail-{self._page.evaluate(f'{_display_set(sop_instance_uid)}.displaySetInstanceUID')}"
+
+    def _until_shown(self, image: str) -> None:
+        self._until(f"{_SHOWN}.includes('/{image}/')", f"image {image} to be shown")
+        self._until_drawn()
+
     def _until(self, script: str, what: str) -> None:
+        if not self._soon(script, WAIT_S):
+            path = self.picture(f"waited-in-vain-for-{what.replace(' ', '-')}"[:60])
+            pytest.fail(f"waited {WAIT_S:g} s for {what}; see {path}; faults: {self.faults}", pytrace=False)
+
+    def _soon(self, script: str, patience_s: float) -> bool:
         try:
-            self._page.wait_for_function(script, timeout=WAIT_S * 1000, polling=100)
-        except Exception as error:
-            path = self.picture("waited-in-vain")
-            raise AssertionError(f"waited {WAIT_S:g} s for {what}; see {path}; faults: {self.faults}") from error
+            self._page.wait_for_function(script, timeout=patience_s * 1000, polling=100)
+        except TimeoutError:
+            return False
+        return True
 
     def _until_drawn(self) -> None:
         """The image's pixels are there, and painted: a frame went by after they came."""
@@ -218,6 +264,10 @@ def likeness(painted: np.ndarray, picture: np.ndarray) -> float:
     fitted = Image.new("RGB", (width, height))
     fitted.paste(Image.fromarray(picture).resize(size), ((width - size[0]) // 2, (height - size[1]) // 2))
     return float(np.corrcoef(painted.ravel(), np.asarray(fitted).ravel())[0, 1])
+
+
+def _display_set(sop_instance_uid: str) -> str:
+    return f"{_DISPLAY_SETS}.find(each => each.instances?.some(one => one.SOPInstanceUID === '{sop_instance_uid}'))"
 
 
 def _mark(found: dict[str, Any]) -> Mark:

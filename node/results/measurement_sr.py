@@ -71,7 +71,7 @@ def _document_of(report: Report, options: OPTIONS, part: str = "", focus: str = 
     """One report. focus: SOP Instance UID of the image it is about, "" for the whole exam."""
     dataset = _document.new_document(report, "measurement_sr", options, _SOP_CLASSES[options.sop_class], part)
     dataset.SeriesNumber = _SERIES_NUMBER
-    dataset.SeriesDescription = f"AI triage measurements{f', {part}' if part else ''}"
+    dataset.SeriesDescription = f"AI triage {part} measurements".replace("  ", " ")
     # a series each: of several reports in one series OHIF shows one and hides the others
     dataset.SeriesInstanceUID = _uids.series_instance_uid(report, "measurement_sr", options, part)
     unread = report.reading.category is Category.NOT_READ

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.uid import generate_uid
 
 from ai.findings import Category, Reading
 from ai.phantom import ExamSpec, demo_exams
@@ -20,7 +22,7 @@ from node.simulator import exams
 from node.simulator.exams import MadeExam
 from storage.records import DeliveryState, StudyState
 from tests.support import require_tool, wait_until
-from tests.support_exams import settings
+from tests.support_exams import as_file, settings
 from tests.support_ohif import ohif, ohif_files
 from tests.support_peers import Orthanc, orthanc
 from tests.support_viewer import Viewer, chromium, window
@@ -36,6 +38,8 @@ EXAMS = {
     "negative": ("negative, density D", Category.NEGATIVE),
     "not read": ("three views", Category.NOT_READ),
 }
+#: An exam that only the PACS has: the negative's images, and its measurement report without any region.
+BROKEN = "broken"
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
                 _send(exam, node, pacs)
             readings = {name: _answered(exam, node) for name, exam in made.items()}
             results = {name: _results(exam, node) for name, exam in made.items()}
+            made[BROKEN], results[BROKEN] = _broken(made["negative"], results["negative"]["measurement_sr"], pacs)
             yield Hospital(pacs, node, made, readings, results)
         finally:
             node.stop()
@@ -105,7 +110,9 @@ def viewers(hospital: Hospital) -> Iterator[Callable[[str, str], Viewer]]:
         def opened(source: str, exam: str) -> Viewer:
             viewer = Viewer(context.new_page(), url, hospital.dicomweb)
             made = hospital.made[exam]
-            viewer.open(source, made.study_instance_uid, len(made.images) + len(hospital.results[exam]))
+            made_here = [str(each.SOPInstanceUID) for each in hospital.results[exam].values()]
+            received = [each.sop_instance_uid for each in made.images]
+            viewer.open(source, made.study_instance_uid, [*received, *made_here])
             return viewer
 
         yield opened
@@ -142,3 +149,29 @@ def _results(exam: MadeExam, node: Node) -> dict[str, Dataset]:
         kind = "image_sr" if '"per": "image"' in each.options else each.kind
         found[f"{kind}, {each.part}".removesuffix(", ")] = dcmread(node.store.path(each.path))
     return found
+
+
+def _broken(exam: MadeExam, report: Dataset, pacs: Orthanc) -> tuple[MadeExam, dict[str, Dataset]]:
+    study, image = f"{exam.study_instance_uid}.9"[-64:], exam.images[0]
+    copy, bare = dcmread(image.path), deepcopy(report)
+    for dataset in (copy, bare):
+        dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, generate_uid()
+        dataset.SOPInstanceUID = generate_uid()
+    for item in _items(bare):
+        if "ContentSequence" in item:
+            item.ContentSequence = [each for each in item.ContentSequence if each.ValueType != "SCOORD"]
+        for reference in item.get("ReferencedSOPSequence", []):
+            reference.ReferencedSOPInstanceUID = copy.SOPInstanceUID
+    pacs.put(as_file(copy))
+    pacs.put(as_file(bare))
+    made = MadeExam(
+        name=BROKEN,
+        study_instance_uid=study,
+        images=(replace(image, sop_instance_uid=str(copy.SOPInstanceUID)),),
+        truth="",
+    )
+    return made, {"measurement_sr": bare}
+
+
+def _items(item: Dataset) -> list[Dataset]:
+    return [item, *(below for child in item.get("ContentSequence", []) for below in _items(child))]
