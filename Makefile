@@ -11,7 +11,7 @@ help:
 	@echo "make test       run the tests (as root on Debian or Ubuntu it installs the peers they talk to)"
 	@echo "make judge      show the outside judges the whole matrix of result objects (some 6 minutes)"
 	@echo "make check      style, types and import rules"
-	@echo "make docs       write docs/configuration.md anew"
+	@echo "make docs       write docs/configuration.md and docs/conformance.md anew"
 	@echo "make benchmark  print the measurements of benchmarks/"
 
 setup: $(INSTALLED)
@@ -41,6 +41,7 @@ check: setup
 
 docs: setup
 	PYTHONPATH=. $(BIN)/python scripts/settings_reference.py
+	PYTHONPATH=. $(BIN)/python scripts/conformance_statement.py
 
 benchmark: setup
 	@for each in $(wildcard benchmarks/[a-z]*.py); do echo "== $$each"; PYTHONPATH=. $(BIN)/python "$$each" || exit 1; done
