@@ -49,8 +49,8 @@ class Node:
         )
         self.orders = Orders(rooms)
         self._stages = Stages(rooms)
-        self._intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
-        self.receiver = Receiver(config, self._intake)
+        self.intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
+        self.receiver = Receiver(config, self.intake)
         self._decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()))
         self._housekeeper = Housekeeper(self.index, self.store, self.orders, config.storage.retention_days)
@@ -61,7 +61,7 @@ class Node:
             settings=self.config.web,
             holdings=holdings,
             decoders=self._decoders,
-            intake=self._intake,
+            intake=self.intake,
             maximum_object_bytes=self.config.network.max_object_bytes,
         )
 
