@@ -132,6 +132,29 @@ def decode(dataset: Dataset) -> StoredImage:
     return _as_displayed(raw, layout, str(dataset.SOPInstanceUID))
 
 
+def decode_frame(frame: bytes, transfer_syntax_uid: str) -> NDArray[np.generic]:
+    """A compressed frame's stored values as its codec gives them: rows × columns, × 3 in colour (as RGB).
+
+    Not for RLE, whose frames do not say their size: see `decode_rle_frame`. Raises PixelError.
+    """
+    codec = _CODECS.get(transfer_syntax_uid)
+    if codec is None:
+        raise PixelError(ReasonCode.TRANSFER_SYNTAX, transfer_syntax_uid)
+    return _codec_values(frame, codec)
+
+
+def decode_rle_frame(frame: bytes, bits_allocated: int, count: int) -> NDArray[np.generic]:
+    """The `count` values of an RLE frame (PS3.5 G), plane by plane, 8 or 16 bits each. Raises PixelError."""
+    width = bits_allocated // 8
+    try:
+        data = imagecodecs.dicomrle_decode(frame, f"<u{width}")
+    except Exception as error:
+        raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, f"RLE: {type(error).__name__}") from error
+    if len(data) < count * width:
+        raise PixelError(ReasonCode.PIXEL_DATA_SHORT, f"{len(data)} of {count * width} bytes")
+    return np.frombuffer(data, f"<u{width}", count)
+
+
 @dataclass(frozen=True, slots=True)
 class _Layout:
     """The Image Pixel Module (PS3.3 C.7.6.3) as far as decoding needs it."""
@@ -208,24 +231,21 @@ def _uncompressed(data: bytes, layout: _Layout, *, big_endian: bool) -> NDArray[
 
 
 def _rle(frame: bytes, layout: _Layout) -> NDArray[np.generic]:
-    """PS3.5 G: one segment per byte, the most significant first."""
-    count, width = layout.rows * layout.columns, layout.bits_allocated // 8
-    try:
-        data = imagecodecs.dicomrle_decode(frame, f"<u{width}")
-    except Exception as error:
-        raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, f"RLE: {type(error).__name__}") from error
-    if len(data) < count * width:
-        raise PixelError(ReasonCode.PIXEL_DATA_SHORT, f"{len(data)} of {count * width} bytes")
-    return np.frombuffer(data, f"<u{width}", count).reshape(layout.rows, layout.columns)
+    values = decode_rle_frame(frame, layout.bits_allocated, layout.rows * layout.columns)
+    return values.reshape(layout.rows, layout.columns)
 
 
-def _compressed(frame: bytes, layout: _Layout, codec: _Codec) -> NDArray[np.generic]:
+def _codec_values(frame: bytes, codec: _Codec) -> NDArray[np.generic]:
     try:
-        raw = np.asarray(codec(frame))
+        return np.asarray(codec(frame))
     except PixelError:
         raise
     except Exception as error:  # codecs raise their own types; for us they all mean this
         raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, type(error).__name__) from error
+
+
+def _compressed(frame: bytes, layout: _Layout, codec: _Codec) -> NDArray[np.generic]:
+    raw = _codec_values(frame, codec)
     if raw.shape != (layout.rows, layout.columns):
         shape = " × ".join(map(str, raw.shape))
         raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, f"decoded to {shape}, not {layout.rows} × {layout.columns}")

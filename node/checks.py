@@ -30,6 +30,7 @@ def every(config: Config) -> Iterator[Check]:
     """All checks, in the order in which a start would meet them; the slow ones last."""
     yield Check("configuration", True, f"{len(config.routing)} rules, {len(config.destinations)} destinations")
     yield _address(config)
+    yield _web_address(config)
     yield _disk(config)
     yield _database(config)
     for name, destination in config.destinations.items():
@@ -50,6 +51,23 @@ def _address(config: Config) -> Check:
     if problem:
         advice = "stop what listens there, or choose another node.host or node.port"
         return Check(what, False, f"{where} cannot be listened on: {problem}", advice)
+    return Check(what, True, f"{where} is free")
+
+
+def _web_address(config: Config) -> Check:
+    at = config.web
+    what, where = "web address", f"{at.host}:{at.port}"
+    if at.port is None:
+        return Check(what, True, "off: web.port is null")
+    if at.port == 0:
+        return Check(what, True, "any free port is taken at the start")
+    problem = address.problem(at.host, at.port)
+    if holdings.node_runs(config):
+        if problem:
+            return Check(what, True, f"the node runs, and {where} is listened on")
+        return Check(what, False, f"the node runs, but nothing listens on {where}", "start it again with this config")
+    if problem:
+        return Check(what, False, f"{where} cannot be listened on: {problem}", "choose another web.host or web.port")
     return Check(what, True, f"{where} is free")
 
 

@@ -35,6 +35,7 @@ from node.settings import (
     Rule,
     Settings,
     StorageSettings,
+    WebSettings,
     When,
 )
 
@@ -65,6 +66,7 @@ class Config(Settings):
     completeness: CompletenessSettings = Field(default=CompletenessSettings(), description="When an exam is whole.")
     reading: ReadingSettings = Field(default=ReadingSettings(), description="How exams are read.")
     storage: StorageSettings = Field(default=StorageSettings(), description="Where instances and their index are kept.")
+    web: WebSettings = Field(default=WebSettings(), description="DICOMweb (QIDO-RS, WADO-RS, STOW-RS) over HTTP.")
     logging: LoggingSettings = Field(default=LoggingSettings(), description="What is logged, and where to.")
 
     def admits(self, calling_ae_title: str, address: str) -> bool:
@@ -123,7 +125,7 @@ def _default_sections() -> dict[str, Any]:
     usual = ("mammography_cad_sr", "measurement_sr", "summary_sc")
     folder = {"type": "folder", "folder": "mammo-node-data/results"}
     kinds = [kind for kind in usual if kind in results.offered()]
-    sections = ("node", "network", "completeness", "reading", "storage", "logging")
+    sections = ("node", "network", "completeness", "reading", "storage", "web", "logging")
     return {**{name: {} for name in sections}, "destinations": {"results": {**folder, "results": kinds}}}
 
 
@@ -156,7 +158,11 @@ def _parsed(path: Path) -> Mapping[str, Any]:
 
 
 def _listening_faults(config: Config) -> Iterator[InitErrorDetails]:
-    node = config.node
+    node, web = config.node, config.web
+    if not _is_loopback(web.host) and not web.allow_non_loopback:
+        yield fault(
+            ("web", "host"), web.host, "127.0.0.1, or set web.allow_non_loopback: true; there is no sign-in yet"
+        )
     if _is_loopback(node.host):
         return
     if not node.allow_non_loopback:

@@ -275,6 +275,53 @@ class StorageSettings(Settings):
         return self.object_folder / ".lock"
 
 
+class WebSettings(Settings):
+    """DICOMweb (QIDO-RS, WADO-RS, STOW-RS). There is no sign-in: whoever reaches the port sees every patient."""
+
+    port: Annotated[
+        int | None, Field(ge=0, le=65535), Allowed("an integer from 1 to 65535, 0 for any free port, or null")
+    ] = Field(default=None, description="Port to listen on for HTTP; null: nothing is served.")
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address to listen on. Other than loopback needs allow_non_loopback.",
+    )
+    allow_non_loopback: bool = Field(
+        default=False,
+        description="A person's consent that anybody who reaches the port may read and store without signing in.",
+    )
+    path: Annotated[
+        str,
+        Field(pattern=r"^(/[A-Za-z0-9_.~-]+)+$"),
+        Allowed("a path such as /dicom-web, without a slash at its end"),
+    ] = Field(default="/dicom-web", description="Where DICOMweb begins in URLs.")
+    public_url: Annotated[
+        str | None,
+        Field(pattern=r"^https?://[^\s]+[^/\s]$"),
+        Allowed("a URL without a slash at its end, such as https://pacs.example/dicom-web, or null"),
+    ] = Field(default=None, description="Where a proxy shows `path` to others; null: as the request calls it.")
+    allowed_origins: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")], ...],
+        BeforeValidator(_listed),
+        Allowed('origins such as http://127.0.0.1:3000, or "*" for any'),
+    ] = Field(default=(), description="Web pages from elsewhere that a browser lets read the answers (CORS).")
+    calling_ae_title: AETitle = Field(
+        default="STOW-RS", description="What routing rules see as the sender of what comes in over HTTP."
+    )
+    maximum_request_bytes: int = Field(
+        default=16_000_000_000, ge=1024, description="Largest request body; a part is held to network.max_object_bytes."
+    )
+    threads: int = Field(default=8, ge=1, le=256, description="Requests worked on at the same time.")
+    decoders: int = Field(default=2, ge=1, le=64, description="Processes that decode images for other syntaxes.")
+    decoding_timeout_s: Seconds = Field(default=30.0, description="An image that takes longer is not decoded.")
+    maximum_results: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Most matches of a search in one answer; more need limit and offset.",
+    )
+
+
 class LoggingSettings(Settings):
     """What is logged, and where to. Names and IDs of patients never are."""
 

@@ -175,6 +175,47 @@ class EventRow(Base):
     text: Mapped[str] = mapped_column(Text)
 
 
+#: Text that sorts by its code points on every database, so that a range of it is found by its index.
+_SORTED = String().with_variant(String(collation="C"), "postgresql")
+
+
+class FoundStudyRow(Base):
+    """What searches find of a study: see `storage.catalogue`. The columns narrow, `attributes` is DICOM JSON."""
+
+    __tablename__ = "found_study"
+    __table_args__ = (Index(None, "study_date", "study_instance_uid"),)
+    study_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
+    patient_id: Mapped[str] = mapped_column(_SORTED, index=True)
+    patient_name: Mapped[str] = mapped_column(_SORTED, index=True)
+    accession_number: Mapped[str] = mapped_column(_SORTED, index=True)
+    study_date: Mapped[str] = mapped_column(_SORTED)
+    attributes: Mapped[str] = mapped_column(Text)
+
+
+class FoundSeriesRow(Base):
+    """What searches find of a series."""
+
+    __tablename__ = "found_series"
+    series_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(
+        ForeignKey("found_study.study_instance_uid"), primary_key=True, index=True
+    )
+    modality: Mapped[str] = mapped_column(_SORTED)
+    attributes: Mapped[str] = mapped_column(Text)
+
+
+class FoundInstanceRow(Base):
+    """What searches find of an instance, received or made here."""
+
+    __tablename__ = "found_instance"
+    __table_args__ = (Index(None, "study_instance_uid", "series_instance_uid"),)
+    sop_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(ForeignKey("found_study.study_instance_uid"))
+    series_instance_uid: Mapped[str] = mapped_column(_UID)
+    sop_class_uid: Mapped[str] = mapped_column(_UID)
+    attributes: Mapped[str] = mapped_column(Text)
+
+
 class SchemaVersionRow(Base):
     """One row: the version of these tables."""
 

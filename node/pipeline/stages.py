@@ -14,10 +14,10 @@ from typing import Any
 from ai.exam import Exam
 from ai.findings import Category, Reading, ReadOutcome
 from ai.reasons import Reason, ReasonCode
-from node import delivery, logs, routing
+from node import delivery, findable, logs, routing
 from node.destinations import Outgoing
 from node.errors import ReaderStopped
-from node.exams import StoredExam, stored_exam
+from node.exams import StoredExam, header, stored_exam
 from node.pipeline.jobs import Job, NotFinished, Stage
 from node.pipeline.rooms import Rooms, tell
 from node.reporting import NoSource, Reporting
@@ -129,13 +129,14 @@ class Stages:
             self._hold(job, StudyState.REPORTING, str(error))
             return
         self._rooms.passed("report: files written")
+        entries = [findable.entry(header(self._rooms.store.path(each.path))) for each in reported.results if each.path]
         with self._rooms.database.transaction() as session:
             joined = self._rooms.database.joining(session)
             index, outbox = Index(joined), Outbox(joined)
             steps = {StudyState.REPORTING: StudyState.DELIVERING}
             if not index.advance(job.study_instance_uid, job.revision, steps):
                 return
-            outbox.add_results(reported.results, reported.deliveries)
+            outbox.add_results(reported.results, reported.deliveries, entries)
             for result in reported.results:
                 what = f"not made: {result.error}" if result.error else f"{result.sop_instance_uid}"
                 tell(index, job.study_instance_uid, job.revision, "report", f"{result.kind} {what}")

@@ -1,0 +1,40 @@
+"""A decoding child process: `python -m node.web.decoder_process FD`, started by `node.web.decoders` alone.
+
+It is asked and answers over the socket FD (pickled; both ends are this software), and ends when the node closes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import warnings
+from multiprocessing.connection import Connection
+
+from node.web import pictures
+from node.web.wanted import Failed, FrameWanted, PictureWanted
+
+
+def serve(pipe: Connection) -> None:
+    """One image after the other."""
+    while True:
+        wanted: FrameWanted | PictureWanted = pipe.recv()
+        try:
+            answer: bytes | Failed = pictures.made(wanted)
+        except Exception as error:  # noqa: BLE001  told to the node, which answers with it
+            answer = Failed(pictures.told(error))
+        pipe.send(answer)
+
+
+def main() -> None:
+    """Serve on the descriptor named on the command line."""
+    # The node decides when to end, also at Ctrl-C or a TERM sent to the whole group.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    warnings.simplefilter("ignore")  # pydicom's quote values
+    with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError), Connection(int(sys.argv[1])) as pipe:
+        serve(pipe)
+
+
+if __name__ == "__main__":
+    main()

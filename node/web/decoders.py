@@ -1,0 +1,129 @@
+"""Decoding in child processes: an image that crashes its decoder costs an answer, not the node.
+
+Each child is started when it is first needed and again when it has died; see `decoder_process`.
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from node import logs
+from node.errors import NotUsable, Unavailable
+from node.web.wanted import Failed, FrameWanted, PictureWanted
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Child:
+    """A decoding process and the way to it."""
+
+    process: subprocess.Popen[bytes]
+    pipe: Connection
+
+    @classmethod
+    def started(cls) -> _Child:
+        near, far = socket.socketpair()
+        with far:
+            command = [sys.executable, "-m", "node.web.decoder_process", str(far.fileno())]
+            process = subprocess.Popen(command, pass_fds=[far.fileno()], stdin=subprocess.DEVNULL)
+        log.info("decoder started", decoder_pid=process.pid)
+        return cls(process, Connection(near.detach()))
+
+    def end(self) -> int:
+        """Kill it and return its exit status."""
+        self.process.kill()
+        self.pipe.close()
+        return self.process.wait()
+
+
+class Decoders:
+    """A few decoding processes. Thread-safe."""
+
+    def __init__(self, count: int, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()
+        for _ in range(count):
+            self._idle.put(None)
+        self._lock = threading.Lock()
+        self._children: set[_Child] = set()
+        self._stopped = False
+
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the children that run."""
+        with self._lock:
+            return [child.process.pid for child in self._children]
+
+    def frame(self, path: Path, number: int) -> bytes:
+        """A frame's values as in Explicit VR Little Endian. Raises NotUsable, Unavailable."""
+        return self._ask(FrameWanted(path, number))
+
+    def picture(self, wanted: PictureWanted) -> bytes:
+        """A frame as a picture. Raises NotUsable, Unavailable."""
+        return self._ask(wanted)
+
+    def stop(self) -> None:
+        """End the children, also in the middle of an image."""
+        self._stopped = True
+        with self._lock:
+            children, self._children = self._children, set()
+        for child in children:
+            child.process.kill()
+            child.process.wait()
+
+    def _ask(self, wanted: FrameWanted | PictureWanted) -> bytes:
+        child = self._next()
+        try:
+            child.pipe.send(wanted)
+            if not child.pipe.poll(self._timeout_s):
+                raise TimeoutError
+            answer: bytes | Failed = child.pipe.recv()
+        except (EOFError, OSError) as error:
+            self._gone(child, error)
+            raise self._why(error) from error
+        self._idle.put(child)
+        if isinstance(answer, Failed):
+            raise NotUsable(f"the image cannot be decoded: {answer.why}")
+        return answer
+
+    def _next(self) -> _Child:
+        try:
+            child = self._idle.get(timeout=self._timeout_s)
+        except queue.Empty as error:
+            raise Unavailable("every decoder is busy; try again, or allow more with web.decoders") from error
+        if child is not None and child.process.poll() is not None:
+            self._forget(child)
+            child = None
+        if self._stopped:
+            self._idle.put(None)
+            raise Unavailable("the node is stopping")
+        if child is None:
+            child = _Child.started()
+            with self._lock:
+                self._children.add(child)
+        return child
+
+    def _gone(self, child: _Child, error: Exception) -> None:
+        status = self._forget(child)
+        self._idle.put(None)
+        log.warning("decoder ended", exit_status=status, late=isinstance(error, TimeoutError))
+
+    def _forget(self, child: _Child) -> int:
+        with self._lock:
+            self._children.discard(child)
+        return child.end()
+
+    def _why(self, error: Exception) -> NotUsable | Unavailable:
+        if self._stopped:
+            return Unavailable("the node is stopping")
+        if isinstance(error, TimeoutError):
+            return NotUsable(f"the image was not decoded within web.decoding_timeout_s, {self._timeout_s:g} s")
+        return NotUsable("the decoder ended while it worked on the image")
