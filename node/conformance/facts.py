@@ -81,7 +81,7 @@ def gather(config: Config) -> Facts:
         models=tuple(_model(bundle) for bundle in config.reading.bundles),
         examples=examples.build(config, samples(device(config))),
         accepted=scp.presentation_contexts(config),
-        web=web.services(config),
+        web=web.services(),
     )
 
 

@@ -55,9 +55,9 @@ def overview(facts: Facts) -> Section:
 
 def _web(facts: Facts) -> tuple[tuple[str, ...], ...]:
     offered = {each.service for each in facts.web}
-    return tuple(
-        (name, "yes" if name in offered else "no", "no") for name in ("QIDO-RS", "WADO-RS", "STOW-RS", "UPS-RS")
-    )
+    served = "yes" if facts.config.web.port is not None else "not in this configuration"
+    names = ("QIDO-RS", "WADO-RS", "STOW-RS", "UPS-RS")
+    return tuple((name, served if name in offered else "no", "no") for name in names)
 
 
 def contents() -> Section:

@@ -41,6 +41,21 @@ def section(facts: Facts) -> Section:
                 ),
             ),
             Section(
+                "Security of DICOMweb",
+                (
+                    Bullets(
+                        (
+                            _web(facts),
+                            "There is no sign-in, and HTTP is not encrypted: whoever reaches the port may search, read "
+                            "and store. Put a proxy before it that does both.",
+                            "On loopback a request whose Host is not this node's is refused (421), so that pages from "
+                            "elsewhere cannot reach it through a browser.",
+                            _origins(facts),
+                        )
+                    ),
+                ),
+            ),
+            Section(
                 "Patients' data",
                 (
                     Bullets(
@@ -54,4 +69,23 @@ def section(facts: Facts) -> Section:
                 ),
             ),
         ),
+    )
+
+
+def _web(facts: Facts) -> str:
+    web = facts.config.web
+    if web.port is None:
+        return "DICOMweb is not served in this configuration."
+    return (
+        f"DICOMweb listens on {web.host}. An address beyond the host takes a person's consent in the configuration "
+        "(`web.allow_non_loopback`)."
+    )
+
+
+def _origins(facts: Facts) -> str:
+    origins = ", ".join(facts.config.web.allowed_origins)
+    return (
+        f"Pages of {origins} may read the answers in a browser (CORS)."
+        if origins
+        else "No other page may read answers."
     )

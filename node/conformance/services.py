@@ -38,7 +38,7 @@ def section(facts: Facts) -> Section:
             _storage_provider(facts),
             _storage_user(facts),
             _sent(facts),
-            web.section(facts.web),
+            web.section(facts.web, facts.config),
             Section("Services that are not offered", (Bullets(tuple(NOT_OFFERED)),)),
             Section("Media services", ("None.",)),
             ihe.section(facts),

@@ -9,7 +9,7 @@ from node.conformance.facts import Facts, number
 from node.settings import Rule, Settings
 
 #: Sections whose every setting is shown with its value; the others name places of the host or are shown elsewhere.
-_SHOWN = ("network", "completeness")
+_SHOWN = ("network", "web", "completeness")
 
 
 def section(facts: Facts) -> Section:

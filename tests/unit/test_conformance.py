@@ -17,9 +17,9 @@ from node.conformance import _modules, attributes, content, facts, markdown, obj
 from node.conformance.document import Document, Section
 from node.conformance.facts import Facts
 from node.conformance.statement import statement
-from node.conformance.web import WebService
 from node.dimse import scu
 from node.results import _codes
+from node.web import described, query_parameters
 from scripts.conformance_statement import PAGE, page
 from tests.support import REPOSITORY
 
@@ -27,6 +27,7 @@ SHIPPED = REPOSITORY / "config.yaml"
 OTHER = {
     "node": {"ae_title": "OTHER_NODE", "institution_name": "Example Hospital"},
     "network": {"maximum_pdu_bytes": 65536},
+    "web": {"port": None},
     "peers": {"ELSEWHERE": {"ae_title": "ELSE", "host": "pacs.example", "port": 104}},
     "destinations": {
         "LATE": {
@@ -282,10 +283,21 @@ def test_an_exam_that_was_not_read_is_never_told_as_negative() -> None:
 # ---------------------------------------------------------------------- web, models
 
 
-def test_web_services_are_listed_when_there_are_any() -> None:
-    service = WebService(service="QIDO-RS", method="GET", resource="/studies", what="Search", produces=("x/y",))
-    text = markdown.text(Document("Title", (), (web.section([service]),)))
-    assert "| QIDO-RS | GET | `/studies` | Search |  | x/y |" in text
+def test_whether_web_services_are_served_is_told() -> None:
+    at = load_config(SHIPPED).web
+    assert at.port is not None
+    assert f"Served at http://{at.host}:{at.port}{at.path}" in current()
+    assert "| QIDO-RS | yes | no |" in current()
+    assert "| QIDO-RS | not in this configuration | no |" in other()
+
+
+def test_every_query_parameter_is_told_of() -> None:
+    assert sorted(web.PARAMETERS) == sorted(query_parameters.OPTIONS)
+
+
+def test_no_resource_of_the_web_side_is_forgotten() -> None:
+    told = {(row[1], row[2].strip("`")) for row in rows(current(), "Resources")}
+    assert told == {(route.method, route.path) for route in described.routes()}
 
 
 def test_a_bundle_that_cannot_be_read_is_named() -> None:
