@@ -42,7 +42,9 @@ from ai.reasons import Reason, ReasonCode
 from node.conformance import _modules
 from node.results import Device, Report
 
-_ROWS, _COLUMNS = 3328, 2560
+#: By the key of the sources; regions and outlines fit both.
+_MATRICES = {"2": (3400, 2600)}
+_MATRIX = (3328, 2560)
 _READ_AT = datetime(2026, 1, 5, 9, 30, 0, 250000, tzinfo=UTC)
 _VIEW_CODES = {
     ViewPosition.CC: ("399162004", "cranio-caudal"),
@@ -97,6 +99,7 @@ def samples(device: Device) -> Samples:
         reports={
             "suspicious": full,
             "negative": _report(replace(_read(Category.NEGATIVE), composition=_COMPOSITION), _plain(), device),
+            "negative, revised": _report(replace(_read(Category.NEGATIVE), revision=2), _plain(), device),
             "one breast read, negative": _one_breast(device, Category.NEGATIVE),
             "one breast read, one region, not calibrated": _uncalibrated(device),
             "not read: refused": _unread(device, ReasonCode.VIEWS_MISSING, ReasonCode.PATIENT_AGE),
@@ -196,8 +199,8 @@ def _input(uid: str, view: StandardView, key: str) -> InputInstance:
         sop_instance_uid=uid,
         sop_class_uid=_sop_class_uid(key),
         standard_view=view,
-        rows=_ROWS,
-        columns=_COLUMNS,
+        rows=_MATRICES.get(key, _MATRIX)[0],
+        columns=_MATRICES.get(key, _MATRIX)[1],
         pixel_sha256="0" * 64,
     )
 
@@ -217,7 +220,7 @@ def _finding(name: str, lesion: int, finding_type: FindingType, key: str) -> Fin
 
 def _report(reading: Reading, sources: tuple[Dataset, ...], device: Device) -> Report:
     buffer = io.BytesIO()
-    Image.new("L", (_COLUMNS // 32, _ROWS // 32), 90).save(buffer, "PNG")
+    Image.new("L", (_MATRIX[1] // 32, _MATRIX[0] // 32), 90).save(buffer, "PNG")
     return Report(
         reading=reading,
         sources=sources,
@@ -245,11 +248,11 @@ def _header(view: StandardView, key: str, study: str, number: int, full: bool) -
     source.StudyInstanceUID, source.SeriesInstanceUID = study, _uid(key, 2)
     source.Modality, source.PresentationIntentType = "MG", "FOR PRESENTATION"
     source.Manufacturer, source.ManufacturerModelName, source.SoftwareVersions = "Sample", "S", "1"
-    source.Rows, source.Columns = _ROWS, _COLUMNS
-    source.SamplesPerPixel, source.PhotometricInterpretation = 1, "MONOCHROME2"
+    source.Rows, source.Columns = _MATRICES.get(key, _MATRIX)
+    source.SamplesPerPixel, source.PhotometricInterpretation = 1, f"MONOCHROME{key or 2}"
     source.BitsAllocated, source.BitsStored, source.HighBit, source.PixelRepresentation = 16, 12, 11, 0
     source.ImagerPixelSpacing = ["0.07", "0.07"]
-    source.WindowCenter, source.WindowWidth = "2048", "4096"
+    source.WindowCenter, source.WindowWidth = f"{2048 + number}", f"{4000 + number + len(key)}"
     source.ImageLaterality, source.ViewPosition = str(view.image_laterality), str(view.view_position)
     source.ViewCodeSequence = [_code(*_VIEW_CODES[view.view_position], "SCT")]
     source.PatientOrientation = _ORIENTATIONS[str(view)]

@@ -44,6 +44,8 @@ NOTES: dict[Code, str] = {
     _codes.SOURCE_OF_MEASUREMENT: "the breast's outline, or the frame of an image; no finding",
 }
 _COMPOSITE_FEATURE = Code("111015", "DCM", "Composite Feature")
+_COMPOSITE_TYPE = Code("111016", "DCM", "Composite type")
+_SCOPE = Code("111057", "DCM", "Scope of Feature")
 _OPERATING_POINT = Code("111071", "DCM", "CAD Operating Point")
 
 
@@ -137,7 +139,7 @@ def _cad_rows(root: Item, example: Example, facts: Facts) -> Iterator[tuple[str,
         ),
     )
     yield "Composite features (TID 4004)", _used(root, _COMPOSITE_FEATURE)
-    yield "One lesion on two views", "two Single Image Findings in one Individual Impression/Recommendation"
+    yield "One lesion on two views", _on_two_views(root)
     yield "Rendering intent", _coded(trees.values_of(root, _codes.RENDERING_INTENT)) + _intent_rule(example.options)
     yield "CAD operating point (111071)", _used(root, _OPERATING_POINT)
     yield (
@@ -178,6 +180,19 @@ def _intent_rule(options: BaseModel) -> str:
 
 def _used(root: Item, concept: Code) -> str:
     return "used" if trees.below([root], concept) else "not used"
+
+
+def _on_two_views(root: Item) -> str:
+    """How findings of one lesion are held together."""
+    composites = trees.below([root], _COMPOSITE_FEATURE)
+    if not composites:
+        return "two Single Image Findings in one Individual Impression/Recommendation"
+    told = "; ".join(
+        f"{concept.meaning.lower()}: {_coded(values)}"
+        for concept in (_COMPOSITE_TYPE, _SCOPE)
+        if (values := trees.values_of(root, concept))
+    )
+    return f"a Composite Feature that is inferred from a Single Image Finding on each; {told}"
 
 
 def _measurements(example: Example) -> Section:
@@ -273,7 +288,8 @@ def _not_read(facts: Facts) -> Section:
         "Exams that were not read",
         (
             "An exam that may not be read, or could not be read, is answered all the same, and never as negative. "
-            "An exam of which a part was read says which part was not.",
+            "An exam of which a part was read says which part was not. Objects that show nothing but findings are not "
+            "made where there are none.",
             Table("How it is told", ("Element or concept", *names), tuple(rows)),
         ),
     )

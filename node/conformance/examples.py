@@ -64,9 +64,9 @@ def build(config: Config, samples: Samples) -> tuple[Example, ...]:
     """An example for each kind and options of the configuration, and one for each other kind with its defaults."""
     wanted = _wanted(config)
     choices = {key: options for key, (options, _) in wanted.items()}
-    full = _revised(choices, samples.full)
+    built = {name: _made_of(choices, report) for name, report in samples.reports.items()}
     source, reading, device = (
-        _revised(choices, report) for report in (samples.other_source, samples.other_reading, samples.other_device)
+        _made_of(choices, report) for report in (samples.other_source, samples.other_reading, samples.other_device)
     )
     return tuple(
         Example(
@@ -74,7 +74,7 @@ def build(config: Config, samples: Samples) -> tuple[Example, ...]:
             options=options,
             destinations=destinations,
             samples=samples,
-            built=_every(key[0], options, full[key], samples),
+            built={name: made[key] for name, made in built.items()},
             other_source=source[key],
             other_reading=reading[key],
             other_device=device[key],
@@ -83,15 +83,10 @@ def build(config: Config, samples: Samples) -> tuple[Example, ...]:
     )
 
 
-def _every(kind: str, options: BaseModel, full: Built, samples: Samples) -> dict[str, Built]:
-    """The sample's name → its objects; the fullest, a revision, is made already."""
-    first, *others = samples.reports.items()
-    return {first[0]: full, **{name: _made(kind, options, report) for name, report in others}}
-
-
-def _revised(choices: Mapping[Key, BaseModel], report: Report) -> dict[Key, Built]:
-    """The objects of a report that is a revision."""
-    return {key: _made(key[0], choices[key], after) for key, after in _after_earlier(choices, report).items()}
+def _made_of(choices: Mapping[Key, BaseModel], report: Report) -> dict[Key, Built]:
+    """The objects of a report; a revision knows of those of the revision before."""
+    reports = dict.fromkeys(choices, report) if report.reading.revision == 1 else _after_earlier(choices, report)
+    return {key: _made(key[0], choices[key], each) for key, each in reports.items()}
 
 
 def _after_earlier(choices: Mapping[Key, BaseModel], report: Report) -> dict[Key, Report]:

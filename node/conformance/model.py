@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from node import results
 from node.completeness import OPEN_ASSOCIATION_WAIT_S
 from node.conformance.document import Bullets, Figure, Section
 from node.conformance.facts import Facts, number
@@ -64,9 +67,17 @@ def section(facts: Facts) -> Section:
                             "its documents name those they replace. What was not yet sent of the earlier revision is "
                             "not sent any more.",
                             "What is pending of one revision goes to a destination on one association.",
+                            *_last(facts),
                         )
                     ),
                 ),
             ),
         ),
     )
+
+
+def _last(facts: Facts) -> Iterator[str]:
+    """Kinds that wait for the others."""
+    for example in facts.sent:
+        if getattr(results.load(example.kind), "SENT_LAST", False):
+            yield f"A {example.kind} goes to a destination only when it has everything else of the revision."

@@ -39,7 +39,7 @@ NOTES = {
     "SpecificCharacterSet": "see [[Support of character sets]]",
     "ContributingEquipmentSequence": "an item for each model",
     "PredecessorDocumentsSequence": "in a revised document",
-    "CurrentRequestedProcedureEvidenceSequence": "every image of the study that is referred to",
+    "CurrentRequestedProcedureEvidenceSequence": "every object of the study that is referred to",
     "PertinentOtherEvidenceSequence": "images of the prior exam, where one is known",
     "ReferencedRequestSequence": "from Request Attributes Sequence of the image",
     "ContentSequence": "see [[Content of structured reports]]",
@@ -48,6 +48,7 @@ NOTES = {
     "ImageLaterality": "of the breasts read: R, L or B",
     "LossyImageCompression": "01 where a source was compressed with loss",
 }
+_NOTED_COPIES = ("SpecificCharacterSet", "TimezoneOffsetFromUTC")
 INNER_NOTES = {
     "Manufacturer": "the model's",
     "ManufacturerModelName": "the model's name",
@@ -87,7 +88,7 @@ def section(facts: Facts) -> Section:
                 "Extensions",
                 (
                     "All are standard SOP classes: none is extended, specialized or private. There are no private "
-                    "attributes.",
+                    "attributes. Elements that the standard has retired are copied where a source has them.",
                 ),
             ),
         ),
@@ -129,6 +130,8 @@ def _rows(example: Example, own: list[Attribute]) -> Iterator[tuple[str, ...]]:
 
 
 def _note(attribute: Attribute) -> str:
+    if attribute.source is Source.COPY and attribute.keyword not in _NOTED_COPIES:
+        return ""
     return (NOTES if len(attribute.path) == 1 else INNER_NOTES).get(attribute.keyword, "")
 
 

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from pydicom.dataset import Dataset
+
 from ai.reasons import ReasonCode
 from node.conformance.document import Section, Table
 from node.conformance.facts import Facts
 from node.results import _codes
 from node.results._codes import Code
 
+_COMPOSITE_FEATURE = "111015"
 _SAMPLE_SCHEME = "99SAMPLE"
+#: Root template → those it is filled in with here.
+_WITH = {
+    "1500": "1204, 1001, 1004, 1501, 1410, 320, 1600 to 1603, 4019, 4108",
+    "4000": "1204, 4001, 4003, 4006, 4015 to 4018, 4019, 4020, 4108",
+    "2010": "1204, 1001, 1004",
+}
 #: Name → codes. Of a context group those that results use.
 GROUPS: dict[str, tuple[Code, ...]] = {
     "CID 6014 Mammography Single Image Finding": tuple(_codes.FINDING_TYPES.values()),
@@ -74,8 +83,8 @@ def section(facts: Facts) -> Section:
             Section(
                 "Templates",
                 (
-                    "TID 1500 with 1204, 1001, 1004, 1501, 1410, 320, 1600 to 1603, 4019 and 4108; TID 4000 with 1204, "
-                    "4001, 4003, 4006, 4015 to 4018, 4019, 4020 and 4108. None is extended or specialized.",
+                    Table("Templates by object", ("Object", "Templates of PS3.16"), tuple(_templates(facts))),
+                    "None is extended or specialized.",
                 ),
             ),
         ),
@@ -95,6 +104,20 @@ def _schemes(facts: Facts) -> Iterator[tuple[str, str]]:
     yield from (
         (scheme, str(len(values))) for scheme, values in sorted(used.items()) if scheme not in ("", _SAMPLE_SCHEME)
     )
+
+
+def _templates(facts: Facts) -> Iterator[tuple[str, str]]:
+    """Root templates of the built objects, with those below."""
+    for example in facts.examples:
+        for dataset in example.datasets[:1]:
+            for item in dataset.get("ContentTemplateSequence") or ():
+                root = str(item.TemplateIdentifier)
+                parts = _WITH.get(root, "") + (", 4004" if _has(dataset, _COMPOSITE_FEATURE) else "")
+                yield example.kind, f"TID {root} with {parts}" if parts else f"TID {root}"
+
+
+def _has(dataset: Dataset, value: str) -> bool:
+    return any(element.keyword == "CodeValue" and element.value == value for element in dataset.iterall())
 
 
 def _private() -> Iterator[tuple[str, str]]:

@@ -136,7 +136,6 @@ def test_a_reference_to_no_section_is_an_error() -> None:
         "| **No rule: answered with 0x0122** |  |",
         '(111151, DCM, "Presentation Optional: Rendering device may present"), for every impression',
         '| Detections (CID 6014), stated in every report | (129793001, SCT, "Mammography breast density") |',
-        "Not sent in this configuration.",
     ],
 )
 def test_it_is_of_the_configuration(told: str) -> None:
@@ -147,6 +146,14 @@ def test_it_is_of_the_configuration(told: str) -> None:
 def test_every_offered_kind_is_told_of_whether_it_is_sent_or_not() -> None:
     for text in (current(), other()):
         assert [kind for kind in results.offered() if f" Object {kind}" not in text] == []
+
+
+def test_it_is_told_which_objects_are_sent() -> None:
+    def about(text: str) -> str:
+        return text.split(" Object summary_sc\n", 1)[1].partition("*Table")[0]
+
+    assert "Sent to PACS, files." in about(current())
+    assert "Not sent in this configuration." in about(other())
 
 
 def test_unconfigured_objects_are_not_claimed_as_user() -> None:
@@ -218,6 +225,11 @@ def test_every_attribute_has_its_module(kind: str) -> None:
                 if key not in allowed or attribute.keyword not in holds:
                     wrong.append(f"{attribute.keyword}: not in {module.name}")
     assert wrong == []
+
+
+def test_no_object_has_a_private_attribute() -> None:
+    for example in shipped().examples:
+        assert [each.tag for dataset in example.datasets for each in dataset.iterall() if each.tag.is_private] == []
 
 
 def test_the_samples_make_every_kind_and_show_every_category_and_finding() -> None:
