@@ -9,9 +9,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from ai.findings import Category, FindingType
 from node import errors, results
+from node.cli import make_app
 from node.config import Config, config_from, load_config
 from node.conformance import _modules, attributes, content, facts, markdown, objects, security, services, trees, web
 from node.conformance.document import Document, Section
@@ -90,6 +92,14 @@ def rows(text: str, caption: str) -> list[list[str]]:
 
 def test_the_page_is_current() -> None:
     assert PAGE.read_text(encoding="utf-8") == current(), "docs/conformance.md is out of date: run `make docs`"
+
+
+def test_the_command_writes_the_same_again(tmp_path: Path) -> None:
+    file = tmp_path / "statement.md"
+    arguments = ["conformance", "--config", str(SHIPPED), "--out", str(file)]
+    done = CliRunner().invoke(make_app(arguments), arguments, catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert file.read_text(encoding="utf-8") == current(), "made again, the statement is another one"
 
 
 def test_the_page_tells_nothing_of_the_machine_or_of_the_samples() -> None:
