@@ -16,7 +16,8 @@ from node.web.wanted import Failed, FrameWanted, PictureWanted
 
 
 def serve(pipe: Connection) -> None:
-    """One image after the other."""
+    """Say that it is ready, then one image after the other."""
+    pipe.send(True)
     while True:
         wanted: FrameWanted | PictureWanted = pipe.recv()
         try:

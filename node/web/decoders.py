@@ -20,6 +20,8 @@ from node.web.wanted import Failed, FrameWanted, PictureWanted
 
 log = logs.get(__name__)
 
+_START_TIMEOUT_S = 60.0
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Child:
@@ -34,8 +36,15 @@ class _Child:
         with far:
             command = [sys.executable, "-m", "node.web.decoder_process", str(far.fileno())]
             process = subprocess.Popen(command, pass_fds=[far.fileno()], stdin=subprocess.DEVNULL)
+        child = cls(process, Connection(near.detach()))
+        try:
+            ready = child.pipe.poll(_START_TIMEOUT_S) and child.pipe.recv()
+        except (EOFError, OSError):
+            ready = False
+        if not ready:
+            raise Unavailable(f"a decoder did not start; it ended with {child.end()}")
         log.info("decoder started", decoder_pid=process.pid)
-        return cls(process, Connection(near.detach()))
+        return child
 
     def end(self) -> int:
         """Kill it and return its exit status."""
@@ -48,7 +57,7 @@ class Decoders:
     """A few decoding processes. Thread-safe."""
 
     def __init__(self, count: int, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+        self._count, self._timeout_s = count, timeout_s
         self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()
         for _ in range(count):
             self._idle.put(None)
@@ -61,6 +70,11 @@ class Decoders:
         """Process ids of the children that run."""
         with self._lock:
             return [child.process.pid for child in self._children]
+
+    @property
+    def busy(self) -> int:
+        """How many of them work on an image."""
+        return self._count - self._idle.qsize()
 
     def frame(self, path: Path, number: int) -> bytes:
         """A frame's values as in Explicit VR Little Endian. Raises NotUsable, Unavailable."""
@@ -105,10 +119,16 @@ class Decoders:
         if self._stopped:
             self._idle.put(None)
             raise Unavailable("the node is stopping")
-        if child is None:
+        return child or self._started()
+
+    def _started(self) -> _Child:
+        try:
             child = _Child.started()
-            with self._lock:
-                self._children.add(child)
+        except BaseException:
+            self._idle.put(None)
+            raise
+        with self._lock:
+            self._children.add(child)
         return child
 
     def _gone(self, child: _Child, error: Exception) -> None:
