@@ -5,22 +5,42 @@ Each child is started when it is first needed and again when it has died; see `d
 
 from __future__ import annotations
 
+import os
 import queue
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from node import logs
 from node.errors import NotUsable, Unavailable
-from node.web.wanted import Failed, FrameWanted, PictureWanted
+from node.web.wanted import Failed, FrameWanted, Made, PictureWanted
 
 log = logs.get(__name__)
 
 _START_TIMEOUT_S = 60.0
+_CHUNK_BYTES = 1024 * 1024
+
+
+class Decoded:
+    """What a decoder made, in memory that it shares; gone with the last reference to this."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._descriptor = descriptor
+        self.size = size
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Its bytes, a piece at a time."""
+        for start in range(0, self.size, _CHUNK_BYTES):
+            yield os.pread(self._descriptor, min(_CHUNK_BYTES, self.size - start), start)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,11 +96,11 @@ class Decoders:
         """How many of them work on an image."""
         return self._count - self._idle.qsize()
 
-    def frame(self, path: Path, number: int) -> bytes:
+    def frame(self, path: Path, number: int) -> Decoded:
         """A frame's values as in Explicit VR Little Endian. Raises NotUsable, Unavailable."""
         return self._ask(FrameWanted(path, number))
 
-    def picture(self, wanted: PictureWanted) -> bytes:
+    def picture(self, wanted: PictureWanted) -> Decoded:
         """A frame as a picture. Raises NotUsable, Unavailable."""
         return self._ask(wanted)
 
@@ -93,20 +113,22 @@ class Decoders:
             child.process.kill()
             child.process.wait()
 
-    def _ask(self, wanted: FrameWanted | PictureWanted) -> bytes:
+    def _ask(self, wanted: FrameWanted | PictureWanted) -> Decoded:
         child = self._next()
         try:
             child.pipe.send(wanted)
             if not child.pipe.poll(self._timeout_s):
                 raise TimeoutError
-            answer: bytes | Failed = child.pipe.recv()
+            answer: Made | Failed = child.pipe.recv()
+            if isinstance(answer, Made):
+                made = Decoded(reduction.recv_handle(child.pipe), answer.size)
         except (EOFError, OSError) as error:
             self._gone(child, error)
             raise self._why(error) from error
         self._idle.put(child)
         if isinstance(answer, Failed):
             raise NotUsable(f"the image cannot be decoded: {answer.why}")
-        return answer
+        return made
 
     def _next(self) -> _Child:
         try:
