@@ -80,7 +80,7 @@ class Rendered:
             region=region,
             quality=_quality(request.query_params.get("quality")),
         )
-        return Response(self._rooms.decoders.picture(wanted), media_type=media_type)
+        return self._made(wanted)
 
     def _thumbnail(self, request: Request, uids: Sequence[str], number: int = 1) -> Response:
         media_type = media.check(request, *TYPES)
@@ -88,7 +88,10 @@ class Rendered:
         stored.check_frame(number)
         size, _ = _viewport(request.query_params.get("viewport"), stored)
         wanted = PictureWanted(path=stored.path, number=number, media_type=media_type, size=size or _THUMBNAIL)
-        return Response(self._rooms.decoders.picture(wanted), media_type=media_type)
+        return self._made(wanted)
+
+    def _made(self, wanted: PictureWanted) -> Response:
+        return Response(b"".join(self._rooms.decoders.picture(wanted)), media_type=wanted.media_type)
 
     def _image(self, uids: Sequence[str]) -> StoredFile:
         """The first image of what is named."""

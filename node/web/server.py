@@ -64,7 +64,11 @@ class WebServer:
             return
         self._server.should_exit = True
         self._thread.join(_GRACE_S + 1)
-        self._socket.close()
+        if self._thread.is_alive():
+            self._server.force_exit = True  # the thread ends with the process, if not before
+            self._thread.join(1)
+        if not self._thread.is_alive():
+            self._socket.close()
         self._server = self._thread = self._socket = None
 
 
