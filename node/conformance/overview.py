@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from node import destinations
+from node.conformance import web
 from node.conformance.document import Block, Bullets, Contents, Section, Table
 from node.conformance.facts import VERIFICATION, Facts, Model, number, uid_name
 from node.identity import SOFTWARE_VERSION
@@ -55,9 +57,11 @@ def overview(facts: Facts) -> Section:
 
 def _web(facts: Facts) -> tuple[tuple[str, ...], ...]:
     offered = {each.service for each in facts.web}
-    served = "yes" if facts.config.web.port is not None else "not in this configuration"
+    elsewhere = "not in this configuration"
+    served = "yes" if facts.config.web.port is not None else elsewhere
+    stores = "yes" if web.agents(facts.config) else elsewhere if web.AGENT in destinations.offered() else "no"
     names = ("QIDO-RS", "WADO-RS", "STOW-RS", "UPS-RS")
-    return tuple((name, served if name in offered else "no", "no") for name in names)
+    return tuple((name, served if name in offered else "no", stores if name == "STOW-RS" else "no") for name in names)
 
 
 def contents() -> Section:

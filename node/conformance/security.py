@@ -7,7 +7,7 @@ from node.conformance.facts import Facts
 
 #: Words that code of a secure transport or of audit messages would hold; a test holds the code against them.
 NOT_THERE = {
-    "secure transport (TLS)": ("tls_args", "ssl_context", "import ssl"),
+    "secure transport of associations (TLS)": ("tls_args", "ssl_context", "import ssl"),
     "audit messages": ("AuditMessage", "RFC3881"),
 }
 
@@ -21,8 +21,9 @@ def section(facts: Facts) -> Section:
             Section(
                 "Security profiles",
                 (
-                    "None of PS3.15 is claimed: no secure transport, no audit trail, no digital signature is made or "
-                    "judged, nothing is de-identified. Where the network is not trusted, protect it by other means.",
+                    "None of PS3.15 is claimed: associations have no secure transport, there is no audit trail, no "
+                    "digital signature is made or judged, nothing is de-identified. Where the network is not trusted, "
+                    "protect it by other means.",
                 ),
             ),
             Section(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 
 import node.web
-from node import findable, intake, query
+from node import destinations, findable, intake, query
 from node.config import Config
 from node.conformance.document import Block, Bullets, Section, Table
 from node.errors import NodeError
@@ -30,6 +30,8 @@ _PRODUCED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("/thumbnail", rendered.TYPES),
     ("", (f"{_MULTIPART}{media.DICOM}", media.DICOM)),
 )
+#: The way of delivery that stores over DICOMweb.
+AGENT = "dicomweb_store"
 #: What each parameter of a search does.
 PARAMETERS = {
     "accept": "media types, in place of the header",
@@ -90,13 +92,28 @@ def section(offered: Sequence[WebService], config: Config) -> Section:
     )
     head = ("Service", "Method", "Resource", "What it does", "Consumes", "Produces")
     blocks: tuple[Block, ...] = (
-        f"{served}, as origin server; the product is no user agent of DICOMweb.",
+        f"{served}, as origin server. {_as_agent(config)}",
         Table("Resources", head, rows),
         "Single frames and instances can also be had outside multipart. A multipart answer streams. The media type of "
         "a compressed frame goes with its transfer syntax, below.",
         Table("Frames in their own transfer syntax", ("Transfer syntax", "Media type"), tuple(media.OF_SYNTAX.items())),
     )
     return Section("DICOMweb services", blocks, (_search(config), _store(config), _errors()))
+
+
+def agents(config: Config) -> tuple[tuple[str, str], ...]:
+    """The destinations that are stored to over DICOMweb, each with its server's URL."""
+    ways = {name: getattr(each, "server", None) for name, each in config.destinations.items() if each.type == AGENT}
+    return tuple((name, str(server.url)) for name, server in ways.items() if server is not None)
+
+
+def _as_agent(config: Config) -> str:
+    if servers := agents(config):
+        told = ", ".join(f"{url} ({name})" for name, url in servers)
+        return f"As user agent the product stores results (STOW-RS, an instance for each request) at {told}."
+    return "The product is no user agent of DICOMweb" + (
+        " in this configuration." if AGENT in destinations.offered() else "."
+    )
 
 
 def _search(config: Config) -> Section:
