@@ -74,7 +74,7 @@ class Instance:
 class Entry:
     """What searches find of one instance: DICOM JSON (PS3.18 F) by level, and the values that narrow a search.
 
-    patient_name: folded, as `node.query.folded` does, so that it is found without regard to case and accents.
+    patient_name: in lower case and without accents. study_date: YYYYMMDD or "".
     """
 
     study_instance_uid: str
