@@ -25,7 +25,7 @@ from tests.support_readings import (
     single,
     unread_exam,
 )
-from tests.support_results import CASES, L_CC, R_CC, revised
+from tests.support_results import CASES, L_CC, L_MLO, R_CC, revised
 
 SR = ("mammography_cad_sr", "measurement_sr")
 
@@ -158,6 +158,37 @@ def test_a_finding_has_the_same_tracking_uid_in_both_reports() -> None:
     assert len(lesions) == 2, (
         "only the two composites, each of a lesion on two views, are named in the CAD report alone"
     )
+
+
+def composites(one: Report) -> list[list[str]]:
+    """The tracking identifiers of what each composite of the CAD report is made of."""
+    result = made(one, "mammography_cad_sr")
+    return [
+        [
+            next(str(inner.item.TextValue) for inner in walk(part) if inner.item.get("ValueType") == "TEXT")
+            for part in node.item.ContentSequence
+            if part.RelationshipType == "INFERRED FROM"
+        ]
+        for node in named(result, "111015")
+    ]
+
+
+def test_a_lesion_on_both_views_is_a_composite_of_two_findings() -> None:
+    one = CASES["positive"]()
+    assert composites(one) == [[f"Lesion {lesion}, L CC", f"Lesion {lesion}, L MLO"] for lesion in (1, 2)]
+    result = made(one, "mammography_cad_sr")
+    types = [node.item.ConceptCodeSequence[0].CodeValue for node in named(result, "111015")]
+    assert types == ["129793001", "129769006"], "a composite is of the kind of its findings"
+    assert {node.item.ConceptCodeSequence[0].CodeValue for node in named(result, "111016")} == {"111154"}
+
+
+def test_findings_that_are_not_two_views_of_one_thing_stand_alone() -> None:
+    """Of two kinds; on one view only; three of one lesion: TID 4004 relates exactly two."""
+    assert composites(CASES["bilateral"]()) == []
+    three = (finding(L_CC, 1, 0.9), finding(L_CC, 1, 0.8), finding(L_MLO, 1, 0.7))
+    one = report(read_exam(findings=three, category=Category.SUSPICIOUS))
+    assert composites(one) == []
+    assert len(list(named(made(one, "mammography_cad_sr"), "111059"))) == 3
 
 
 @pytest.mark.parametrize("intent", ["required", "optional"])
@@ -333,6 +364,14 @@ def other_comment(dataset: Dataset) -> None:
             node.item.TextValue = "Right 1.2 %, left 8.7 %"
 
 
+def other_meaning(dataset: Dataset) -> None:
+    next(named(dataset, "111001")).item.ConceptNameCodeSequence[0].CodeMeaning = "Algorithm version"
+
+
+def other_concept(dataset: Dataset) -> None:
+    next(named(dataset, "111002")).item.ConceptNameCodeSequence[0].CodeValue = "999999"
+
+
 BROKEN: dict[str, tuple[Callable[[Dataset], None], str]] = {
     "a percentage over 100": (set_numeric("150"), "not between 0 and 100"),
     "a percentage under 0": (set_numeric("-1"), "not between 0 and 100"),
@@ -346,6 +385,8 @@ BROKEN: dict[str, tuple[Callable[[Dataset], None], str]] = {
     "missing evidence": (forget_evidence, "referenced but no evidence"),
     "a reference to nothing": (wrong_target, "not"),
     "a mark on another view than its name": (other_view, "is named R MLO but marks"),
+    "another meaning of a code": (other_meaning, "is called 'Algorithm version' and means 'Algorithm Name'"),
+    "a concept that is none": (other_concept, "is none of ours"),
     "a score of an unread exam": (read_though_unread, "though no algorithm succeeded"),
 }
 
