@@ -89,7 +89,13 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        found = [*_listening_faults(self), *_destination_faults(self), *_routing_faults(self), *_limit_faults(self)]
+        found = [
+            *_listening_faults(self),
+            *_destination_faults(self),
+            *_routing_faults(self),
+            *_silence_faults(self),
+            *_limit_faults(self),
+        ]
         if found:
             raise ValidationError.from_exception_data("Config", found)
         return self
@@ -234,3 +240,15 @@ def _routing_faults(config: Config) -> Iterator[InitErrorDetails]:
         for name in rule.destinations:
             if name != ALL and name not in config.destinations:
                 yield fault(("routing", index, "destinations"), name, f'{names}, or "*" for all')
+
+
+def _silence_faults(config: Config) -> Iterator[InitErrorDetails]:
+    """An exam without findings, and one that was not read, must be answered too: silence would look like either."""
+    kinds = set(results.offered())
+    always = [kind for kind in results.offered() if results.is_for_every_exam(kind)]
+    for index, rule in enumerate(config.routing):
+        names = [name for name in config.destinations_of(rule) if name in config.destinations]
+        chosen = {choice.kind for name in names for choice in config.destinations[name].results}
+        if rule.action == "read" and chosen and chosen <= kinds and not chosen & set(always):
+            text = f"destinations of which one gets a result that every exam has: {', '.join(always)}"
+            yield fault(("routing", index, "destinations"), list(rule.destinations), text)
