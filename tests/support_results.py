@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -286,3 +286,9 @@ REASONS: dict[str, Callable[[], Report]] = {
     f"not_read_{code.lower()}": partial(_unread_because, code) for code in ReasonCode
 }
 MATRIX = {**REASONS, **CASES}
+
+
+def enclosed(graphic_data: Iterable[float]) -> list[float]:
+    """Left, top, right, bottom of what a POLYLINE encloses."""
+    data = [round(float(value), 3) for value in graphic_data]
+    return [min(data[0::2]), min(data[1::2]), max(data[0::2]), max(data[1::2])]
