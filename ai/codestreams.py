@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 _SOI, _SOS, _DHT, _DRI = 0xD8, 0xDA, 0xC4, 0xDD
+_EOI = b"\xff\xd9"  # cannot stand in coded data (T.81 B.1.1.5, T.87 A.1)
 _SOF_LOSSLESS, _SOF_JPEG_LS = 0xC3, 0xF7
 _SOF = frozenset((*range(0xC0, 0xD0), _SOF_JPEG_LS)) - {_DHT, 0xC8, 0xCC}
 _RESTARTS = range(0xD0, 0xD8)
@@ -70,6 +71,8 @@ def read_jpeg(frame: bytes) -> Codestream:
         elif marker == _SOS:
             if not process:
                 raise Malformed("a scan without a frame")
+            if frame.find(_EOI, end) < 0:  # decoders fill in what is missing, or seek it for seconds
+                raise Cut("a JPEG stream without an end")
             bits, rows, columns, components = size
             scan = _scan(content, tables, restart_interval, end) if process == _SOF_LOSSLESS else None
             return Codestream(

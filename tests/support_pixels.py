@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
+from pydicom.encaps import get_frame
 from pydicom.uid import (
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -74,7 +74,7 @@ def instance(values: NDArray[Any], syntax: str = ExplicitVRLittleEndian, **eleme
 def encapsulated(frame: bytes, syntax: str, **elements: object) -> Dataset:
     """`picture()` as that compressed frame."""
     dataset = instance(picture(), syntax, **elements)
-    dataset.PixelData = encapsulate([frame])
+    dataset.PixelData = fragmented(frame + b"\0" * (len(frame) % 2), ())
     dataset["PixelData"].VR = "OB"
     dataset["PixelData"].is_undefined_length = True
     return dataset
@@ -102,7 +102,7 @@ def file_refusal(path: Path, uid: str = UID) -> ReasonCode:
 def _rle(values: NDArray[np.uint16]) -> bytes:
     dataset = instance(values)
     set_pixels(dataset, values, RLELossless)  # type: ignore[arg-type]
-    return bytes(dataset.PixelData[16:])  # after an empty offset table and the item's tag and length
+    return bytes(get_frame(dataset.PixelData, 0, number_of_frames=1))
 
 
 def _jpeg(values: NDArray[np.uint16], predictor: int = 1) -> bytes:
@@ -131,5 +131,4 @@ def fragmented(frame: bytes, sizes: Sequence[int], offset_table: bytes | None = 
         pieces.append(frame[at : at + size])
         at += size
     items = [*([offset_table] if offset_table is not None else []), *(piece for piece in pieces if piece)]
-    encoded = b"".join(b"\xfe\xff\x00\xe0" + len(item).to_bytes(4, "little") + item for item in items)
-    return encoded + b"\xfe\xff\xdd\xe0\0\0\0\0"
+    return b"".join(b"\xfe\xff\x00\xe0" + len(item).to_bytes(4, "little") + item for item in items)
