@@ -16,6 +16,7 @@ from storage.database import Database
 from storage.index import Index
 from storage.outbox import Outbox
 from storage.records import StudyState
+from storage.refusals import Refusals
 from storage.schema import make_engine
 from tests.support import require_tool, running, wait_until
 from tests.support_exams import STUDY, as_file, exam
@@ -62,6 +63,8 @@ def test_a_crash_while_decoding_costs_that_exam_alone(tmp_path: Path) -> None:
         assert reading is not None
         assert (reading.category, ReasonCode.READER_FAILED in reading.reading_json) == ("NOT_READ", True)
         history = [event.text for event in index.events(STUDY)]
+        counted = [(count.code, count.unread) for count in Refusals(database).counts()]
+        assert counted == [("READER_FAILED", 1)]
         died = f"the reading process ended with exit code -{signal.SIGSEGV.value}"
         assert sum(died in text for text in history) == 2, "\n".join(history)
 
