@@ -9,7 +9,7 @@ help:
 	@echo "make demo       read a made-up exam end to end; results in demo-out"
 	@echo "make serve      run the node with config.yaml, on loopback"
 	@echo "make test       run the tests (as root on Debian or Ubuntu it installs the peers they talk to)"
-	@echo "make judge      show the outside judges the whole matrix of result objects (some 6 minutes)"
+	@echo "make judge      show the outside judges the whole matrix of result objects (some 25 minutes)"
 	@echo "make check      style, types and import rules"
 	@echo "make docs       write docs/configuration.md and docs/conformance.md anew"
 	@echo "make benchmark  print the measurements of benchmarks/"

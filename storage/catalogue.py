@@ -39,6 +39,9 @@ _COLUMNS: Mapping[str, InstrumentedAttribute[str]] = {
     "modality": FoundSeriesRow.modality,
     "sop_instance_uid": FoundInstanceRow.sop_instance_uid,
     "sop_class_uid": FoundInstanceRow.sop_class_uid,
+    "study_attributes": FoundStudyRow.attributes,
+    "series_attributes": FoundSeriesRow.attributes,
+    "instance_attributes": FoundInstanceRow.attributes,
 }
 _LEVEL_OF = {FoundStudyRow: Level.STUDY, FoundSeriesRow: Level.SERIES, FoundInstanceRow: Level.INSTANCE}
 
@@ -47,13 +50,14 @@ _LEVEL_OF = {FoundStudyRow: Level.STUDY, FoundSeriesRow: Level.SERIES, FoundInst
 class Narrowing:
     """Conditions on columns (by name) that everything searched for fulfils.
 
-    any_of: one of these values. between: from the first to the second, both included ("" is open). like: a pattern
-    in which * stands for any characters.
+    any_of: one of these values. between: from the first to the second, both included. like: column and a pattern in
+    which * stands for any characters, upper and lower case alike on some databases; `attributes` of a level are its
+    text as JSON.
     """
 
     any_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
     between: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    like: Mapping[str, str] = field(default_factory=dict)
+    like: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,16 +296,15 @@ def _conditions(narrowing: Narrowing) -> dict[Any, list[ColumnElement[bool]]]:
         found.setdefault(_COLUMNS[name].class_, []).append(_COLUMNS[name].in_(values))
     for name, (lowest, highest) in narrowing.between.items():
         column = _COLUMNS[name]
-        limits = [column >= lowest, *([column <= highest] if highest else [])]
-        found.setdefault(column.class_, []).extend(limits)
-    for name, pattern in narrowing.like.items():
+        found.setdefault(column.class_, []).extend((column >= lowest, column <= highest))
+    for name, pattern in narrowing.like:
         found.setdefault(_COLUMNS[name].class_, []).extend(_like(_COLUMNS[name], pattern))
     return found
 
 
 def _like(column: InstrumentedAttribute[str], pattern: str) -> list[ColumnElement[bool]]:
     """The pattern, and the range of its beginning, which an index can find."""
-    beginning = pattern.partition("*")[0]
+    beginning = pattern.partition("*")[0] if column.key != "attributes" else ""
     escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("*", "%")
     conditions: list[ColumnElement[bool]] = [column.like(escaped, escape="\\")]
     if beginning:

@@ -18,7 +18,7 @@ from pydicom.uid import JPEGLSLossless
 from tests.support import REPOSITORY, Process, running
 from tests.support_exams import STUDY, as_file, view
 
-ROWS, COLUMNS, IMAGES = 4096, 5120, 8  # 42 MB each, 336 MB together
+ROWS, COLUMNS, IMAGES = 4096, 4096, 8  # 34 MB each, 268 MB together
 IMAGE_BYTES = ROWS * COLUMNS * 2
 COMPRESSED = f"{STUDY}.2"
 #: What may be in memory beside what is there anyway: an image on its way in (mapped, not read), buffers.

@@ -40,7 +40,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
             report(KARI),
             *exam(ASE, PatientName="Ødegård^Åse Čáđŋ", PatientID="P2", AccessionNumber="A2", StudyDate="20261124"),
             requested(
-                view(study=OLD, PatientName="Hansen^Anna", PatientID="P3", StudyDate="20191231", AccessionNumber=None),
+                view(
+                    study=OLD,
+                    PatientName="Hansen^Anna",
+                    PatientID="P3",
+                    StudyDate="20191231",
+                    AccessionNumber=None,
+                    ReferringPhysicianName="Bø^Ole",
+                    StudyDescription='Screening "%_/Å',
+                ),
                 ("STEP1", "RP1"),
                 ("STEP2", "RP2"),
             ),
@@ -83,6 +91,10 @@ def found(served: Web, **filters: str) -> set[str]:
         ({"SOPClassesInStudy": "1.2.840.10008.5.1.4.1.1.88.33"}, {KARI}),
         ({"NumberOfStudyRelatedInstances": "4"}, {ASE}),
         ({"ReferringPhysicianName": "x"}, set()),
+        ({"ReferringPhysicianName": "bø^*"}, {OLD}),
+        ({"StudyDescription": "*screen*"}, set()),
+        ({"StudyDescription": 'Screening "%_*'}, {OLD}),
+        ({"StudyDescription": "*%?/Å*"}, {OLD}),
         ({"AccessionNumber": '""', "emptyvaluematching": "true"}, {OLD}),
         ({"PatientID": "P1\\P2", "multiplevaluematching": "true"}, {KARI, ASE}),
     ],
@@ -110,6 +122,8 @@ def test_series_of_a_study_of_all_and_by_what_is_in_a_sequence(served: Web) -> N
     assert {(each["00080060"]["Value"][0], each["00201209"]["Value"][0]) for each in series} == {("MG", 4), ("SR", 1)}
     assert series[0]["00081190"]["Value"][0].startswith(f"{served.base}/studies/{KARI}/series/")
     assert "00100020" not in series[0], "the path names the study already"
+    of_sr_studies = client.search_for_series(search_filters={"ModalitiesInStudy": "SR"})
+    assert {each["00080060"]["Value"][0] for each in of_sr_studies} == {"MG", "SR"}, "it is about the whole study"
     everywhere = client.search_for_series(search_filters={"Modality": "SR", "PatientID": "P1"})
     assert [each["00100020"]["Value"] for each in everywhere] == [["P1"]]
     path = "RequestAttributesSequence.ScheduledProcedureStepID"
