@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from node import destinations
 from node.conformance import web
+from node.conformance.cards import Model
 from node.conformance.document import Block, Bullets, Contents, Section, Table
-from node.conformance.facts import VERIFICATION, Facts, Model, number, uid_name
+from node.conformance.facts import VERIFICATION, Facts, number, uid_name
 from node.identity import SOFTWARE_VERSION
 
 _TERMS = {

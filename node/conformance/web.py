@@ -30,6 +30,8 @@ _PRODUCED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("/thumbnail", rendered.TYPES),
     ("", (f"{_MULTIPART}{media.DICOM}", media.DICOM)),
 )
+#: Modules of the process that decodes; what it raises comes through the others.
+_CHILD = ("decoder_process", "pictures")
 #: The way of delivery that stores over DICOMweb.
 AGENT = "dicomweb_store"
 #: What each parameter of a search does.
@@ -197,10 +199,8 @@ def _errors() -> Section:
 
 def errors() -> list[type[NodeError]]:
     """The errors that the web side and the intake know by name."""
-    modules = [
-        intake,
-        *(importlib.import_module(f"node.web.{each.name}") for each in pkgutil.iter_modules(node.web.__path__)),
-    ]
+    names = [each.name for each in pkgutil.iter_modules(node.web.__path__) if each.name not in _CHILD]
+    modules = [intake, *(importlib.import_module(f"node.web.{name}") for name in names)]
     known = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
     found = [each for each in known if issubclass(each, NodeError) and each is not NodeError]
     return sorted(found, key=lambda each: (each.http_status, each.__name__))
