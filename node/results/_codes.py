@@ -161,6 +161,7 @@ FINDING_TYPES = {  # CID 6014
     FindingType.SOFT_TISSUE: _sct("129793001", "Mammography breast density"),
     FindingType.CALCIFICATION_CLUSTER: _sct("129769006", "Calcification Cluster"),
     FindingType.ARCHITECTURAL_DISTORTION: _sct("129792006", "Architectural distortion of breast"),
+    FindingType.SUSPICIOUS_REGION: _dcm("111099", "Selected region"),
 }
 COMPOSITIONS = {  # CID 6000
     BreastComposition.A: _sct("129716005", "Almost entirely fat"),

@@ -26,6 +26,7 @@ FINDING_TYPES = {
     FindingType.SOFT_TISSUE: "soft tissue",
     FindingType.CALCIFICATION_CLUSTER: "calcifications",
     FindingType.ARCHITECTURAL_DISTORTION: "distortion",
+    FindingType.SUSPICIOUS_REGION: "suspicious region",
 }
 COMPOSITIONS = {
     BreastComposition.A: "almost entirely fat",
