@@ -69,6 +69,7 @@ class Engine:
         if device != "cpu":
             raise ValueError(f"device '{device}' is not available; there is: cpu")
         torch.set_num_threads(threads)
+        self._threads = threads
         loaded = [Bundle.load(folder) for folder in bundles]
         detection = [bundle for bundle in loaded if bundle.card.task is Task.DETECTION]
         composition = [bundle for bundle in loaded if bundle.card.task is Task.COMPOSITION]
@@ -109,7 +110,7 @@ class Engine:
 
         Never raises for what is in the exam or its files: the reading is then NOT_READ and says why.
         """
-        run = _Run(exam, Sources(files), revision, datetime.now(UTC))
+        run = _Run(exam, Sources(files, self._threads), revision, datetime.now(UTC))
         verdict = self._prepare(run)
         if isinstance(verdict, Ineligible):
             result = self._not_read(run, verdict.reasons, verdict.left_out)

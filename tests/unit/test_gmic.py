@@ -217,3 +217,25 @@ def test_a_mark_needs_both_a_high_map_and_a_high_score(told: dict[str, Any]) -> 
 
 def _is(told: dict[str, str], standard: StandardView) -> bool:
     return (told["image_laterality"], told["view_position"]) == (standard.image_laterality, standard.view_position)
+
+
+def test_the_form_for_reading_answers_as_the_published_one_does() -> None:
+    """Folded norms, strips and added channels are the same numbers but for rounding."""
+    plain = GmicNet(0.02)
+    plain.load_state_dict(support_gmic.seeded_state())
+    view = torch.linspace(-1, 3, 2944 * 1920).reshape(1, 1, 2944, 1920).roll(777, dims=3)
+    with torch.inference_mode():
+        wanted, found = plain.eval()(view), network()(view)
+    assert found.corners.tolist() == wanted.corners.tolist()
+    for name in ("scores", "global_scores", "local_scores", "saliency", "attention"):
+        torch.testing.assert_close(getattr(found, name), getattr(wanted, name), atol=1e-5, rtol=0, msg=name)
+
+
+def test_torch_has_its_threads_back_after_an_exam() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert gmic.GmicModel({}).detect({}) == {}
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
