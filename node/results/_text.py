@@ -28,6 +28,7 @@ FINDING_TYPES = {
     FindingType.ARCHITECTURAL_DISTORTION: "distortion",
     FindingType.SUSPICIOUS_REGION: "suspicious region",
 }
+SELECTED_REGION = "Suspicious region. The algorithm does not tell which kind of lesion."
 COMPOSITIONS = {
     BreastComposition.A: "almost entirely fat",
     BreastComposition.B: "scattered fibroglandular densities",
