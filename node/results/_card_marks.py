@@ -46,12 +46,21 @@ def _stroke(card: Image.Image, finding_type: FindingType, box: Box, thickness: i
 
 
 def draw_shape(draw: ImageDraw.ImageDraw, finding_type: FindingType, box: Box, thickness: int) -> None:
-    """Round for soft tissue, square for calcifications, a diamond for distortion: the types differ without colour."""
+    """Round for soft tissue, square for calcifications, a diamond for distortion, six-sided where the model does not
+    tell: the types differ without colour."""
     left, top, right, bottom = box
     if finding_type is FindingType.SOFT_TISSUE:
         draw.ellipse(box, outline=255, width=thickness)
     elif finding_type is FindingType.CALCIFICATION_CLUSTER:
         draw.rounded_rectangle(box, min(right - left, bottom - top) / 8, outline=255, width=thickness)
+    elif finding_type is FindingType.SUSPICIOUS_REGION:
+        quarter, y = (right - left) / 4, (top + bottom) / 2
+        upper, lower = (
+            [(left + quarter, top), (right - quarter, top)],
+            [(right - quarter, bottom), (left + quarter, bottom)],
+        )
+        corners = [*upper, (right, y), *lower, (left, y), *upper]
+        draw.line(corners, fill=255, width=thickness, joint="curve")
     else:
         x, y = (left + right) / 2, (top + bottom) / 2
         corners = [(x, top), (right, y), (x, bottom), (left, y), (x, top), (right, y)]
