@@ -122,7 +122,7 @@ def test_what_cannot_be_rendered_is_said_before_anything_is_read(desk: Desk) -> 
         done = run("render", *arguments, cwd=desk.folder)
         assert (done.returncode, said in done.stderr) == (code, True), done.stderr
     assert not (desk.folder / "x").exists()
-    with pytest.raises(ConfigError, match="--result summary: there is .*summary_sc"):
+    with pytest.raises(ConfigError, match=r"--result summary: there is .*summary_sc"):
         rendering.with_results(settings(*KINDS), ["summary"])
 
 
