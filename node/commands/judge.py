@@ -93,6 +93,8 @@ def _show(verdicts: Sequence[Verdict], absent: Sequence[str], advice: str, *, ow
             console.rows(table, [("", "", f"  and {len(each.faults) - _SHOWN} more (--json)", "")])
     if verdicts:
         console.out().print(table)
+    passed = sum(each.outcome is Outcome.PASS for each in verdicts)
+    console.say(f"{passed} of {len(verdicts)} verdicts are a pass")
     if absent:
         console.say(f"not installed: {', '.join(absent)}; to install: {advice}", style="yellow")
     if not own:

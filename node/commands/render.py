@@ -50,6 +50,8 @@ def render(
 ) -> None:
     """Write every configured result object of an exam, and a PNG of each that has pixels, without any network.
 
+    For a site's own acceptance test. A study of the node's gives the files that it sends, byte for byte; read anew,
+    the same exam gives other bytes (times) under the same UIDs, so those files are to be looked at and not sent.
     Ends with 1 when an object could not be made.
     """
     settings = rendering.with_results(console.configuration(config), result or [])

@@ -6,6 +6,7 @@ the basic layout engine is used, for the other one is not everywhere.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
@@ -30,6 +31,9 @@ MAGENTA: Colour = (228, 86, 250)
 
 #: Nothing on the card is smaller, in pixels: on a 5 MP display capitals are then 2.8 mm high.
 SMALLEST = 26
+
+
+_VIEW_NAME = re.compile(r"\b([RL]) (CC|MLO)\b")
 
 
 @cache
@@ -65,9 +69,11 @@ def shortened(text: str, size: int, space: float, weight: Weight = "Regular") ->
 
 
 def lines(text: str, size: int, space: float, weight: Weight = "Regular") -> list[str]:
-    """`text` in lines that fit in `space` pixels, broken at spaces; a longer word is shortened."""
+    """`text` in lines that fit in `space` pixels, broken at spaces but not in a view's name; a longer word is cut."""
     done: list[str] = []
-    for word in text.split():
+    for word in _VIEW_NAME.sub("\\1\u00a0\\2", text).split(" "):
+        if not word:
+            continue
         longer = f"{done[-1]} {word}" if done else word
         if done and width(longer, size, weight) <= space:
             done[-1] = longer

@@ -85,7 +85,8 @@ def _sign(category: Category) -> Image.Image:
         draw.text((middle, side * 0.66), "!", font=_canvas.font(round(side * 0.66), "Bold"), fill=0, anchor="mm")
     else:
         draw.rectangle((edge, edge, side - edge, side - edge), outline=255, width=stroke)
-        for start, end in (((edge, edge), (side - edge, side - edge)), ((edge, side - edge), (side - edge, edge))):
+        near, far = edge + stroke / 2, side - edge - stroke / 2
+        for start, end in (((near, near), (far, far)), ((near, far), (far, near))):
             draw.line([start, end], fill=255, width=stroke)
     return mask.resize((_SIGN, _SIGN), Image.Resampling.BOX)
 

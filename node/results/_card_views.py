@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw
 
 from ai.exam import STANDARD_VIEWS, ImageLaterality, StandardView, View, ViewPosition
-from ai.findings import Category, Finding, HeatMap
+from ai.findings import Finding, HeatMap
 from node.results import Report, _canvas, _document, _text
 from node.results._canvas import Box, Colour, Weight
 from node.results._card_marks import draw_marks
@@ -20,6 +20,7 @@ from node.results._card_shown import Shown
 
 #: Heat 0–255 → opacity: nothing below 0.3, where every textured place of healthy tissue glows a little.
 _HEAT = [0] * 76 + [min(110, (level - 76) * 110 // 120) for level in range(76, 256)]
+_MOST_LINES = 5  # of why a view was not read
 _LETTER, _POSITION = 92, 44  # sizes of R or L, and of CC or MLO
 
 
@@ -145,6 +146,11 @@ def _finish_cell(card: Image.Image, cell: Box, view: StandardView, place: _Place
         taken.append(_tagged(card, at, "turned to hang", size=26, colour=_canvas.MUTED, anchor=anchor))
     if place is not None and place.shown.is_read:
         return taken
+    return [*taken, *_unread(card, cell, view, place, report)]
+
+
+def _unread(card: Image.Image, cell: Box, view: StandardView, place: _Place | None, report: Report) -> list[Box]:
+    """What a place without a read image is, and why, in its middle."""
     read = any(image.standard_view == view for image in report.reading.inputs)
     colour = _canvas.MUTED if read else _canvas.MAGENTA
     if place is None:
@@ -152,10 +158,15 @@ def _finish_cell(card: Image.Image, cell: Box, view: StandardView, place: _Place
         if not read:
             _canvas.hatch(card, inner, _canvas.blended(colour, 0.22), step=40, thickness=5)
         ImageDraw.Draw(card).rectangle(inner, outline=_canvas.blended(colour, 0.45), width=2)
-    if report.reading.category is not Category.NOT_READ or place is None:
-        words = "read; no picture" if read else "not read" if place or _has_image(report, view) else "no image"
-        middle = ((cell[0] + cell[2]) / 2, (cell[1] + cell[3]) / 2)
-        taken.append(_tagged(card, middle, words, size=48, colour=colour, anchor="mm"))
+    words = "read; no picture" if read else "not read" if place or _has_image(report, view) else "no image"
+    x, y = (cell[0] + cell[2]) / 2, (cell[1] + cell[3]) / 2
+    taken = [_tagged(card, (x, y), words, size=48, colour=colour, anchor="mm")]
+    uid = place.shown.view.sop_instance_uid if place is not None else ""
+    why = [r for r in (*report.reading.reasons, *report.reading.left_out) if uid and r.sop_instance_uid == uid]
+    lines = [line for said in _text.counted(why) for line in _canvas.lines(said, 28, cell[2] - cell[0] - 80)]
+    for index, line in enumerate(lines[:_MOST_LINES]):
+        at = (x, y + 58 + 42 * index)
+        taken.append(_tagged(card, at, line, size=28, colour=_canvas.TEXT, anchor="mm"))
     return taken
 
 

@@ -190,6 +190,8 @@ def test_text_is_shortened_broken_and_sized_to_fit() -> None:
     assert cut.endswith("…")
     assert _canvas.width(cut, 30) <= 200
     assert all(_canvas.width(line, 30) <= 200 for line in _canvas.lines("many words on several lines " * 3, 30, 200))
+    broken = _canvas.lines("not all four standard views are readable: L MLO", 30, 560)
+    assert [line.endswith("L") for line in broken] == [False, False], "a view's name is broken at its letter"
     assert _canvas.width("Indeterminate", _canvas.fitting_size("Indeterminate", 200, 400), "Regular") <= 400
 
 

@@ -237,6 +237,12 @@ def test_labelling_of_any_length_is_printed_whole(drawn: list[str], times: int) 
     assert words in " ".join(drawn)
 
 
+def test_a_view_that_was_not_read_says_why_in_its_place(drawn: list[str]) -> None:
+    _card.render(CASES["one_breast_left_out"]())
+    assert drawn.count("not read") == 3, "L CC, L MLO, and the left breast's score"
+    assert drawn.count(ReasonCode.BREAST_IMPLANT.sentence) == 2, "once in each of the two views"
+
+
 def test_every_view_is_named_by_a_letter_that_cannot_be_taken_for_a_marker(drawn: list[str]) -> None:
     _card.render(report(read_exam()))
     assert [drawn.count(each) for each in ("R", "L", "CC", "MLO")] == [2, 2, 2, 2]
