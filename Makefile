@@ -11,7 +11,7 @@ help:
 	@echo "make test       run the tests (as root on Debian or Ubuntu it installs the peers they talk to)"
 	@echo "make judge      show the outside judges the whole matrix of result objects (some 25 minutes)"
 	@echo "make check      style, types and import rules"
-	@echo "make docs       write docs/configuration.md anew"
+	@echo "make docs       write docs/configuration.md and docs/conformance.md anew"
 	@echo "make card       make docs/card.png anew"
 	@echo "make benchmark  print the measurements of benchmarks/"
 
@@ -42,6 +42,7 @@ check: setup
 
 docs: setup
 	PYTHONPATH=. $(BIN)/python scripts/settings_reference.py
+	PYTHONPATH=. $(BIN)/python scripts/conformance_statement.py
 
 card: setup
 	folder=$$(mktemp -d) && trap 'rm -r "$$folder"' EXIT && $(BIN)/mammo-node simulate-exam --seed 5 \
