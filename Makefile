@@ -3,7 +3,7 @@ SHELL := /bin/bash
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help setup demo serve test judge check docs benchmark
+.PHONY: help setup demo serve test judge check docs card benchmark
 
 help:
 	@echo "make demo       read a made-up exam end to end; results in demo-out"
@@ -12,6 +12,7 @@ help:
 	@echo "make judge      show the outside judges the whole matrix of result objects (some 25 minutes)"
 	@echo "make check      style, types and import rules"
 	@echo "make docs       write docs/configuration.md and docs/conformance.md anew"
+	@echo "make card       make docs/card.png anew"
 	@echo "make benchmark  print the measurements of benchmarks/"
 
 setup: $(INSTALLED)
@@ -42,6 +43,13 @@ check: setup
 docs: setup
 	PYTHONPATH=. $(BIN)/python scripts/settings_reference.py
 	PYTHONPATH=. $(BIN)/python scripts/conformance_statement.py
+
+card: setup
+	folder=$$(mktemp -d) && trap 'rm -r "$$folder"' EXIT && $(BIN)/mammo-node simulate-exam --seed 5 \
+		--lesion spiculated_mass --side L --patient-name 'Sætherås^Ánná Đuŋŋá' --out "$$folder/exam" && \
+	$(BIN)/mammo-node render "$$folder/exam" --result summary_sc --out "$$folder/card" && \
+	$(BIN)/python -c 'import sys; from PIL import Image; \
+		Image.open(sys.argv[1]).resize((1200, 900)).save("docs/card.png", optimize=True)' "$$folder"/card/*/*.png
 
 benchmark: setup
 	@for each in $(wildcard benchmarks/[a-z]*.py); do echo "== $$each"; PYTHONPATH=. $(BIN)/python "$$each" || exit 1; done
