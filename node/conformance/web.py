@@ -26,7 +26,7 @@ _FRAMES = (media.OCTETS, *dict.fromkeys(media.OF_SYNTAX.values()))
 #: The end of a resource's path → what it gives; the first that fits.
 _PRODUCED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("/metadata", _JSON),
-    ("/bulkdata/{path:path}", (media.OCTETS, f"{_MULTIPART}{media.OCTETS}")),
+    ("/bulkdata/{path}", (media.OCTETS, f"{_MULTIPART}{media.OCTETS}")),
     ("/frames/{frames}", (*(f"{_MULTIPART}{each}" for each in _FRAMES), *_FRAMES)),
     ("/rendered", rendered.TYPES),
     ("/thumbnail", rendered.TYPES),
@@ -67,10 +67,10 @@ def services() -> tuple[WebService, ...]:
         WebService(
             service=route.service,
             method=route.method,
-            resource=route.path,
+            resource=route.path.replace(":path", ""),
             what=route.sentence,
             consumes=(f"{_MULTIPART}{media.DICOM}",) if route.method == "POST" else (),
-            produces=_produced(route.service, route.path),
+            produces=_produced(route.service, route.path.replace(":path", "")),
         )
         for route in routes()
     )
@@ -173,7 +173,8 @@ def _store(config: Config) -> Section:
                     f"{config.web.calling_ae_title}.",
                     f"A body may have {config.web.maximum_request_bytes} bytes, and each instance "
                     f"{config.network.max_object_bytes}.",
-                    "200: all are stored. 202: some are not, or one is held with other content. 409: none is stored.",
+                    "200: all are stored. 202: some are not, or one is held with other content. 409: none is stored; "
+                    "507 or 503 where that was for want of room.",
                 )
             ),
         ),
