@@ -9,11 +9,12 @@ from pathlib import Path
 
 from node import address, holdings
 from node.config import Config
+from node.dicomweb import Connection
 from node.dimse import scu
 from node.errors import ConfigError, DeliveryError, NodeError
 from node.holdings import NothingKept
 from node.reader import Reader
-from node.settings import Destination, Peer
+from node.settings import Destination, DicomwebServer, Peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +114,27 @@ def _database(config: Config) -> Check:
 def _destination(name: str, destination: Destination) -> Check:
     what = f"destination {name}"
     kinds = ", ".join(choice.kind for choice in destination.results)
+    if destination.type == "dicomweb_store" and destination.server is not None:
+        return _server(what, kinds, destination.server)
     if destination.folder is None:
         return Check(what, True, f"{kinds} to peer {destination.peer}")
     folder = holdings.existing(destination.folder)
     if not os.access(folder, os.W_OK):
         return Check(what, False, f"{folder} cannot be written to", "give this user the right to write there")
     return Check(what, True, f"{kinds} to {destination.folder}")
+
+
+def _server(what: str, kinds: str, server: DicomwebServer) -> Check:
+    """Whether it answers a search for nothing in particular (QIDO-RS), as what is sent goes the same way."""
+    try:
+        with Connection(server) as connection:
+            status = connection.ask("GET", "/studies?limit=1", {"Accept": "application/dicom+json"}).status
+    except NodeError as error:
+        return Check(what, False, str(error), "is it running, and are its url, headers_file and ca_file right?")
+    if status in (401, 403, 404):
+        advice = "see its url" if status == 404 else "see headers_file, and what the server lets this node do"
+        return Check(what, False, f"{server.url} answers {status}", advice)
+    return Check(what, True, f"{kinds} to {server.url}, which answers {status}")
 
 
 def _peer(name: str, peer: Peer, calling_ae_title: str) -> Check:

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -44,6 +45,13 @@ def _address(address: str | None) -> str | None:
     if address is not None:
         ipaddress.ip_network(address, strict=False)
     return address
+
+
+def _with_host(url: str) -> str:
+    parts = urlsplit(url)
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("no host, or no port that can be called")
+    return url
 
 
 def _listed(value: object) -> object:
@@ -149,6 +157,29 @@ class Peer(Settings):
     )
 
 
+class DicomwebServer(Settings):
+    """A DICOMweb server this node calls (STOW-RS)."""
+
+    url: Annotated[
+        str,
+        Field(pattern=r"^https?://[^\s/@?#]+(/[^\s?#]*[^\s/?#])?$"),
+        AfterValidator(_with_host),
+        Allowed("a URL without user, query or slash at its end, such as https://pacs.example/dicom-web"),
+    ] = Field(description="Base URL, before /studies. Beyond loopback it is https, or allow_plain_http is set.")
+    allow_plain_http: bool = Field(
+        default=False, description="A person's consent that patients' data leave this machine unencrypted."
+    )
+    headers_file: FilePath | None = Field(
+        default=None,
+        description='File of "Name: value" lines sent with every request, such as a sign-in; read anew every time.',
+    )
+    ca_file: FilePath | None = Field(
+        default=None, description="Certificates (PEM) that the server's is checked with; null: the well-known ones."
+    )
+    connection_timeout_s: Seconds = Field(default=10.0, description="Time to wait for the connection.")
+    answer_timeout_s: Seconds = Field(default=60.0, description="Time to wait for the answer to an object.")
+
+
 class ResultChoice(Settings):
     """A result object for a destination: its kind alone, or a mapping of its kind and its options."""
 
@@ -172,9 +203,11 @@ class Destination(Settings):
     """Where results go, which ones, and how hard delivery is tried."""
 
     type: str = Field(
-        default="dicom_store", description="Way of delivery: dicom_store (C-STORE to a peer) or folder (files)."
+        default="dicom_store",
+        description="Way of delivery: dicom_store (C-STORE to a peer), dicomweb_store (STOW-RS) or folder (files).",
     )
     peer: Name | None = Field(default=None, description="dicom_store: name of the peer.")
+    server: DicomwebServer | None = Field(default=None, description="dicomweb_store: the server.")
     folder: FilePath | None = Field(default=None, description="folder: where the files are put.")
     results: tuple[ResultChoice, ...] = Field(
         default=(), description="Result objects to deliver: names, or mappings of `kind` and its options."

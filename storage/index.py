@@ -214,6 +214,7 @@ class Index:
             tables = (
                 schema.DeliveryRow,
                 schema.ResultObjectRow,
+                schema.RefusalRow,
                 schema.ReadingRow,
                 schema.InstanceRow,
                 schema.EventRow,

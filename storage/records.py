@@ -138,6 +138,31 @@ class StoredReading:
     saved_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an image ("": the exam) was not read, by its code. left_out: it did not matter for the exam's answer."""
+
+    code: str
+    sop_instance_uid: str
+    left_out: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalCount:
+    """One code over many exams, each counted by its latest reading.
+
+    unread: exams that were not read and name it among the reasons. exams: all in which it occurs. first, last: when
+    the readings that name it were saved.
+    """
+
+    code: str
+    unread: int
+    exams: int
+    images: int
+    first: datetime
+    last: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultObject:
     """One result object's file, or why it could not be made (`error`, path "").

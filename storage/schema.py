@@ -114,6 +114,18 @@ class ReadingRow(Base):
     saved_at: Mapped[datetime]
 
 
+class RefusalRow(Base):
+    """See `storage.records.Refusal`; of the reading of that revision, kept so that they can be counted."""
+
+    __tablename__ = "refusal"
+    study_instance_uid: Mapped[str] = mapped_column(ForeignKey("study.study_instance_uid"), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
+    code: Mapped[str] = mapped_column(String(32), primary_key=True)
+    left_out: Mapped[bool]
+    saved_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class ResultObjectRow(Base):
     """See `storage.records.ResultObject`."""
 

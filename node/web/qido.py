@@ -20,7 +20,7 @@ _CHARACTER_SET = {"vr": "CS", "Value": ["ISO_IR 192"]}
 _UIDS = ("0020000D", "0020000E", "00080018")
 
 #: What comes back without being asked for (PS3.18 Tables 10.6.3-3 to 10.6.3-5), by level.
-_RETURNED: Mapping[Level, frozenset[str]] = {
+RETURNED: Mapping[Level, frozenset[str]] = {
     Level.STUDY: findable.tags(
         """StudyDate StudyTime AccessionNumber ModalitiesInStudy ReferringPhysicianName TimezoneOffsetFromUTC
         StudyDescription PatientName PatientID PatientBirthDate PatientSex StudyInstanceUID StudyID
@@ -110,7 +110,7 @@ def _returned(level: Level, within: tuple[str, ...], query: Asked) -> frozenset[
     if query.include_all:
         return every
     unnamed = levels[len(within) :] or [level]
-    wanted = frozenset().union(*(_RETURNED[each] for each in unnamed), _UIDS[: len(levels)])
+    wanted = frozenset().union(*(RETURNED[each] for each in unnamed), _UIDS[: len(levels)])
     return wanted | (query.included & every) | {key.tag for key in query.keys}
 
 

@@ -13,7 +13,8 @@ from node.web import media
 from node.web.rooms import Rooms
 from node.web.wanted import PictureWanted
 
-_TYPES = ("image/jpeg", "image/png", "image/gif")
+#: Media types of pictures.
+TYPES = ("image/jpeg", "image/png", "image/gif")
 _FUNCTIONS = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}
 _THUMBNAIL = (256, 256)
 _LARGEST = 16384
@@ -66,7 +67,7 @@ class Rendered:
         return self._thumbnail(request, (study, series, instance), _one(frames))
 
     def _picture(self, request: Request, uids: Sequence[str], number: int) -> Response:
-        media_type = media.check(request, *_TYPES)
+        media_type = media.check(request, *TYPES)
         stored = self._image(uids)
         stored.check_frame(number)
         size, region = _viewport(request.query_params.get("viewport"), stored)
@@ -82,7 +83,7 @@ class Rendered:
         return self._made(wanted)
 
     def _thumbnail(self, request: Request, uids: Sequence[str], number: int = 1) -> Response:
-        media_type = media.check(request, *_TYPES)
+        media_type = media.check(request, *TYPES)
         stored = self._image(uids)
         stored.check_frame(number)
         size, _ = _viewport(request.query_params.get("viewport"), stored)
