@@ -80,7 +80,7 @@ class Metadata:
         return Part(media.OCTETS, lambda: [value], len(value), url)
 
     def _answer(self, request: Request, *uids: str) -> Response:
-        media.check(request, *_TYPES)
+        media_type = media.check(request, *_TYPES)
         held = self._rooms.holdings.held(*uids)
         base = self._rooms.base_url(request)
         # what is not usable is an error and not a broken answer, but for very long ones
@@ -92,7 +92,7 @@ class Metadata:
                 yield b"," + self._metadata(each, base)
             yield b"]"
 
-        return StreamingResponse(body(), media_type=media.DICOM_JSON)
+        return StreamingResponse(body(), media_type=media_type)
 
     def _metadata(self, held: Held, base: str) -> bytes:
         stored = self._rooms.holdings.opened(held)
