@@ -122,7 +122,7 @@ def test_a_mark_stands_on_its_lesion(longer_side: int) -> None:
     Image.fromarray(picture).save(png, "PNG")
     reading = replace(read_exam(findings=(mark,), category=Category.SUSPICIOUS), heat_maps=())
     made = overlays(report(reading, previews={instance_uid(2): png.getvalue()}), longer_side=longer_side)["L CC"]
-    image = pixels(made)[132:-116]
+    image = pixels(made)[132:-136]
     assert max(image.shape[:2]) == longer_side
     ring = near(image, _canvas.AMBER)
     ring[:, round((mark.region.right + 20) / ROWS * longer_side) :] = False  # the label
@@ -137,7 +137,7 @@ def test_a_mark_stands_on_its_lesion(longer_side: int) -> None:
 
 def test_heat_is_drawn_where_it_is_and_can_be_left_out() -> None:
     one = CASES["positive"]()
-    warm, cold = (pixels(overlays(one, heat=heat)["L CC"])[132:-116].astype(int) for heat in (True, False))
+    warm, cold = (pixels(overlays(one, heat=heat)["L CC"])[132:-136].astype(int) for heat in (True, False))
     rows, columns = np.nonzero(np.abs(warm - cold).sum(axis=2) > 30)
     region = one.reading.findings[0].region
     scale = warm.shape[0] / ROWS
@@ -154,13 +154,19 @@ def test_the_overlay_says_view_score_category_and_labelling() -> None:
         "Scaled preview, not the diagnostic image",
         "Demonstration. Trained on synthetic images. Not for clinical use",
     ]
-    below = pixels(overlays(one)["L CC"])[-116:]
+    below = pixels(overlays(one)["L CC"])[-136:]
     assert near(below, _canvas.WARNING).sum() > 500, "the labelling is not on the picture"
     assert "L CC of the exam, scaled from 3328 × 2560 pixels" in overlays(one)["L CC"].DerivationDescription
 
 
+@pytest.mark.parametrize("labelling", ["Research.", "For investigational use only. " * 8])
+def test_the_labelling_is_never_cut(labelling: str) -> None:
+    _, lines = _overlay._labelling(labelling.strip(), 1098)
+    assert " ".join(lines) == labelling.strip()
+
+
 def test_without_a_preview_the_breast_is_a_shape_and_the_overlay_says_so() -> None:
-    mammogram = pixels(overlays(CASES["marks_at_the_edges"]())["L CC"])[132:-116]
+    mammogram = pixels(overlays(CASES["marks_at_the_edges"]())["L CC"])[132:-136]
     assert near(mammogram, _canvas.RAISED).mean() > 0.1
 
 
