@@ -128,8 +128,10 @@ def _band_below(picture: Image.Image, report: Report) -> None:
         _row(picture, middle, (line, size, _canvas.WARNING), nothing)
     made = f"{reading.algorithm.name} {reading.algorithm.version} · {reading.started_at:%Y-%m-%d %H:%M}"
     made += f" · revision {reading.revision}" if reading.revision > 1 else ""
-    made = _canvas.shortened(made, 26, space - _canvas.width(_NOT_DIAGNOSTIC, 26, "Semibold") - 30, "Semibold")
-    _row(picture, high - 32, (_NOT_DIAGNOSTIC, 26, _canvas.MUTED), (made, 26, _canvas.MUTED))
+    rest = space - _canvas.width(_NOT_DIAGNOSTIC, 26, "Semibold") - 30
+    size = _canvas.fitting_size(made, 26, rest, "Semibold", smallest=16)
+    made = _canvas.shortened(made, size, rest, "Semibold")
+    _row(picture, high - 32, (_NOT_DIAGNOSTIC, 26, _canvas.MUTED), (made, size, _canvas.MUTED))
 
 
 def _labelling(text: str, space: float) -> tuple[int, list[str]]:
