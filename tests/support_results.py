@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -40,7 +40,7 @@ BILATERAL = (
     finding(R_CC, 1, 0.91),
     finding(R_MLO, 1, 0.88, finding_type=FindingType.ARCHITECTURAL_DISTORTION),
     finding(L_CC, 2, 0.66, finding_type=FindingType.CALCIFICATION_CLUSTER),
-    finding(L_MLO, 3, 0.22),
+    finding(L_MLO, 3, 0.22, finding_type=FindingType.SUSPICIOUS_REGION),
 )
 MANY = tuple(finding(STANDARD_VIEWS[n % 4], n // 4 + 1, 0.95 - 0.03 * n) for n in range(25))
 
@@ -286,3 +286,9 @@ REASONS: dict[str, Callable[[], Report]] = {
     f"not_read_{code.lower()}": partial(_unread_because, code) for code in ReasonCode
 }
 MATRIX = {**REASONS, **CASES}
+
+
+def enclosed(graphic_data: Iterable[float]) -> list[float]:
+    """Left, top, right, bottom of what a POLYLINE encloses."""
+    data = [round(float(value), 3) for value in graphic_data]
+    return [min(data[0::2]), min(data[1::2]), max(data[0::2]), max(data[1::2])]

@@ -6,7 +6,7 @@ A stage that fails is tried again with backoff; an exam that cannot be read in t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,10 +14,10 @@ from typing import Any
 from ai.exam import Exam
 from ai.findings import Category, Reading, ReadOutcome
 from ai.reasons import Reason, ReasonCode
-from node import delivery, logs, routing
+from node import delivery, findable, logs, routing
 from node.destinations import Outgoing
 from node.errors import ReaderStopped
-from node.exams import StoredExam, stored_exam
+from node.exams import StoredExam, header, stored_exam
 from node.pipeline.jobs import Job, NotFinished, Stage
 from node.pipeline.rooms import Rooms, tell
 from node.reporting import NoSource, Reporting
@@ -25,7 +25,7 @@ from storage.database import Database
 from storage.index import Index
 from storage.objects import AlteredObject
 from storage.outbox import Outbox
-from storage.records import DeliveryState, StoredReading, StudyState
+from storage.records import DeliveryState, Refusal, StoredReading, StudyState
 
 log = logs.get(__name__)
 
@@ -104,7 +104,7 @@ class Stages:
             next_state = StudyState.HELD if held else StudyState.REPORTING
             if not index.advance(job.study_instance_uid, job.revision, {StudyState.READING: next_state}):
                 return
-            outbox.save_reading(saved)
+            outbox.save_reading(saved, _refusals(reading))
             tell(index, job.study_instance_uid, job.revision, "read", _summary(reading))
             if not held:
                 self._rooms.enqueue(session, Stage.REPORT, job.study_instance_uid, job.revision)
@@ -129,13 +129,14 @@ class Stages:
             self._hold(job, StudyState.REPORTING, str(error))
             return
         self._rooms.passed("report: files written")
+        entries = [findable.entry(header(self._rooms.store.path(each.path))) for each in reported.results if each.path]
         with self._rooms.database.transaction() as session:
             joined = self._rooms.database.joining(session)
             index, outbox = Index(joined), Outbox(joined)
             steps = {StudyState.REPORTING: StudyState.DELIVERING}
             if not index.advance(job.study_instance_uid, job.revision, steps):
                 return
-            outbox.add_results(reported.results, reported.deliveries)
+            outbox.add_results(reported.results, reported.deliveries, entries)
             for result in reported.results:
                 what = f"not made: {result.error}" if result.error else f"{result.sop_instance_uid}"
                 tell(index, job.study_instance_uid, job.revision, "report", f"{result.kind} {what}")
@@ -246,6 +247,12 @@ def _standing(outbox: Outbox, job: Job) -> delivery.Standing:
 def _telling(reading: Reading, stored: StoredExam) -> Reading:
     """The reading, telling also of images whose files were missing or altered."""
     return replace(reading, left_out=(*reading.left_out, *stored.unreadable)) if stored.unreadable else reading
+
+
+def _refusals(reading: Reading) -> Iterator[Refusal]:
+    """Reasons and left-out images, for counting."""
+    for left_out, reasons in ((False, reading.reasons), (True, reading.left_out)):
+        yield from (Refusal(str(reason.code), reason.sop_instance_uid, left_out) for reason in reasons)
 
 
 def _summary(reading: Reading) -> str:

@@ -26,7 +26,9 @@ FINDING_TYPES = {
     FindingType.SOFT_TISSUE: "soft tissue",
     FindingType.CALCIFICATION_CLUSTER: "calcifications",
     FindingType.ARCHITECTURAL_DISTORTION: "distortion",
+    FindingType.SUSPICIOUS_REGION: "suspicious region",
 }
+SELECTED_REGION = "Suspicious region. The algorithm does not tell which kind of lesion."
 COMPOSITIONS = {
     BreastComposition.A: "almost entirely fat",
     BreastComposition.B: "scattered fibroglandular densities",

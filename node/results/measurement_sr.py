@@ -12,6 +12,7 @@ not read has no view to speak of and gets one report all the same.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -19,7 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID, Comprehensive3DSRStorage, ComprehensiveSRStorage, EnhancedSRStorage
 
 from ai.exam import View
-from ai.findings import Category, Finding, Reading, ViewAssessment
+from ai.findings import Category, Finding, Reading, Region, ViewAssessment
 from ai.reasons import Reason
 from node.results import Report, _codes, _document, _library, _sr, _text, _uids
 from node.results._assertions import require_complete
@@ -70,7 +71,9 @@ def _document_of(report: Report, options: OPTIONS, part: str = "", focus: str = 
     """One report. focus: SOP Instance UID of the image it is about, "" for the whole exam."""
     dataset = _document.new_document(report, "measurement_sr", options, _SOP_CLASSES[options.sop_class], part)
     dataset.SeriesNumber = _SERIES_NUMBER
-    dataset.SeriesDescription = "AI triage measurements"
+    dataset.SeriesDescription = f"AI triage measurements{f', {part}' if part else ''}"
+    # a series each: of several reports in one series OHIF shows one and hides the others
+    dataset.SeriesInstanceUID = _uids.series_instance_uid(report, "measurement_sr", options, part)
     unread = report.reading.category is Category.NOT_READ
     exam = _unread_exam(report) if unread else _read_exam(report, focus)
     findings = _findings(report, focus)
@@ -203,7 +206,7 @@ def _inferred_from_region(source: Dataset, points: Sequence[_sr.Point]) -> Datas
 def _lesion(report: Report, finding: Finding, number: int) -> Dataset:
     """TID 1410: one marked region on one view."""
     algorithm = report.reading.algorithm
-    region = _region(_by_uid(report)[finding.region.sop_instance_uid], _sr.box(finding.region))
+    region = _region(_by_uid(report)[finding.region.sop_instance_uid], _outline(finding.region))
     score = _sr.num(_codes.finding_score(algorithm), _text.percent(finding.probability), _codes.PERCENT)
     return _group(
         "1410",
@@ -216,6 +219,17 @@ def _lesion(report: Report, finding: Finding, number: int) -> Dataset:
             score,
         ],
     )
+
+
+def _outline(region: Region) -> list[_sr.Point]:
+    """The rectangle as a closed polyline of nine points, the middles of its sides among them.
+
+    One of four or five OHIF takes for a rectangle of its own tools: it asks whether to go on measuring with it, and
+    makes it movable.
+    """
+    corners = _sr.box(region)
+    middles = [((x0 + x1) / 2, (y0 + y1) / 2) for (x0, y0), (x1, y1) in pairwise(corners)]
+    return [point for pair in zip(corners, middles, strict=False) for point in pair] + corners[-1:]
 
 
 def _companion(report: Report, findings: Sequence[Finding], focus: str) -> list[Dataset]:

@@ -17,7 +17,7 @@ from tests.support_readings import (
     report,
     single,
 )
-from tests.support_results import CASES, L_CC, L_MLO, R_CC
+from tests.support_results import CASES, L_CC, L_MLO, R_CC, enclosed
 from tests.support_sr import SR, code_of, made, named, numbers, texts
 
 # --- what it says
@@ -94,9 +94,9 @@ def test_every_finding_is_there_with_its_type_and_place(kind: str) -> None:
     outlines = list(named(result, "111041" if kind == "mammography_cad_sr" else "111030"))
     assert len(outlines) == 25
     region = one.reading.findings[0].region
-    corners = [region.left, region.top, region.right, region.top, region.right, region.bottom]
-    found = [list(map(float, node.item.GraphicData))[:6] for node in outlines]
-    assert [round(value, 3) for value in corners] in [[round(value, 3) for value in data] for data in found]
+    box = [region.left, region.top, region.right, region.bottom]
+    found = [enclosed(node.item.GraphicData) for node in outlines]
+    assert [round(value, 3) for value in box] in found
     lesions = [text for text in texts(result, "112039") if text.startswith("Lesion")]
     assert len(lesions) == 25
     assert lesions.count("Lesion 1, L CC") == 1
