@@ -22,8 +22,6 @@ from node.results._card_plate import COLOURS
 from node.results._card_shown import shown_views
 from node.results._card_views import draw_views
 
-__all__ = ["COLOURS", "SIZE", "patient_name", "render"]
-
 SIZE = (2048, 1536)
 _HEADER = 92
 _FOOTER = 84
