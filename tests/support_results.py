@@ -41,6 +41,8 @@ BILATERAL = (
     finding(R_MLO, 1, 0.88, finding_type=FindingType.ARCHITECTURAL_DISTORTION),
     finding(L_CC, 2, 0.66, finding_type=FindingType.CALCIFICATION_CLUSTER),
     finding(L_MLO, 3, 0.22, finding_type=FindingType.SUSPICIOUS_REGION),
+    finding(R_CC, 4, 0.21, finding_type=FindingType.SUSPICIOUS_REGION),
+    finding(R_MLO, 4, 0.2, finding_type=FindingType.SUSPICIOUS_REGION),
 )
 MANY = tuple(finding(STANDARD_VIEWS[n % 4], n // 4 + 1, 0.95 - 0.03 * n) for n in range(25))
 
