@@ -96,6 +96,8 @@ def build(card: ModelCard, weights: Weights) -> GmicModel:
     for key, tensor in weights.items():
         name, _, parameter = key.partition(".")
         states.setdefault(name, {})[parameter] = tensor
+    if not states:
+        raise ValueError(f"the weights do not fit {card.module}: there are none")
     try:
         return GmicModel({name: _network(state) for name, state in states.items()})
     except RuntimeError as error:
