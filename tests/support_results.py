@@ -42,6 +42,10 @@ BILATERAL = (
     finding(L_CC, 2, 0.66, finding_type=FindingType.CALCIFICATION_CLUSTER),
     finding(L_MLO, 3, 0.22, finding_type=FindingType.SUSPICIOUS_REGION),
 )
+UNKNOWN_KIND = (
+    finding(R_CC, 1, 0.71, finding_type=FindingType.SUSPICIOUS_REGION),
+    finding(R_MLO, 1, 0.64, finding_type=FindingType.SUSPICIOUS_REGION),
+)
 MANY = tuple(finding(STANDARD_VIEWS[n % 4], n // 4 + 1, 0.95 - 0.03 * n) for n in range(25))
 
 
@@ -241,6 +245,7 @@ CASES: dict[str, Callable[[], Report]] = {
     "one_breast_left_out": _one_breast,
     "one_breast_absent": _one_breast_absent,
     "three_views_of_four": _three_of_four,
+    "of_unknown_kind": lambda: report(read_exam(findings=UNKNOWN_KIND, category=Category.SUSPICIOUS)),
     "bilateral": lambda: report(read_exam(findings=BILATERAL, category=Category.SUSPICIOUS)),
     "with_prior_and_composition": _with_prior,
     "negative_with_prior": lambda: _prior_exam(read_exam(), read_exam()),
