@@ -7,6 +7,7 @@ them from that is a `PixelError` with its reason code; nothing here guesses.
 from __future__ import annotations
 
 import hashlib
+import io
 import warnings
 import zlib
 from collections.abc import Callable, Mapping
@@ -19,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import generate_fragments
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
+from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -78,7 +79,7 @@ _LOSSY: Mapping[str, tuple[_Header, _Codec]] = {
 #: How the streams begin, and an RLE header (PS3.5 G.5) of one or two segments.
 _STREAM_STARTS = (b"\xff\xd8", b"\xff\x4f", b"\0\0\0\x0cjP", b"\1\0\0\0\x40\0\0\0", b"\2\0\0\0\x40\0\0\0")
 _MOST_INFLATED = 2 * MOST_PIXELS + (64 << 20)
-_PIECE, _GROUP_LENGTH_ENDS = 1 << 16, 144
+_GROUP_LENGTH_ENDS = 144
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,8 +105,7 @@ def read_image(path: Path, sop_instance_uid: str) -> StoredImage:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of odd values elsewhere in the header; `View` judged those
         try:
-            _refuse_inflation(path)
-            dataset = dcmread(path)
+            dataset = _read_file(path)
         except PixelError:
             raise
         except (OSError, EOFError, InvalidDicomError) as error:
@@ -137,21 +137,21 @@ def decode(dataset: Dataset) -> StoredImage:
     return _as_displayed(raw, layout, elements.text(dataset, "SOPInstanceUID"))
 
 
-def _refuse_inflation(path: Path) -> None:
-    """A deflated file is inflated whole to be read; here, without keeping it, whether that would fill the memory."""
+def _read_file(path: Path) -> Dataset:
+    """As dcmread, but that a deflated file may not inflate until the memory is full."""
     meta = read_file_meta_info(path)
     if elements.text(meta, "TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-        return
+        return dcmread(path)
     length = elements.integer(meta, "FileMetaInformationGroupLength")
     if length is None:
         raise InvalidDicomError("no length of the file meta information")
-    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    with path.open("rb") as file:
-        file.seek(_GROUP_LENGTH_ENDS + length)
-        while (deflated := file.read(_PIECE)) and size <= _MOST_INFLATED:
-            size += len(inflater.decompress(deflated))
-    if size > _MOST_INFLATED:
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    inflated = inflater.decompress(path.read_bytes()[_GROUP_LENGTH_ENDS + length :], _MOST_INFLATED)
+    if inflater.unconsumed_tail:
         raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, f"inflates to more than {_MOST_INFLATED} bytes")
+    dataset = read_dataset(io.BytesIO(inflated), is_implicit_VR=False, is_little_endian=True)
+    dataset.file_meta = FileMetaDataset(meta)
+    return dataset
 
 
 def _frame(data: bytes) -> bytes:

@@ -374,7 +374,7 @@ def test_what_would_fill_the_memory_is_refused_before_it_does(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     *codes, grown_mib = done.stdout.split()
     assert codes == [*["PIXEL_DATA_UNDECODABLE", "MATRIX_SIZE"] * 5, "MATRIX_SIZE", "PIXEL_DATA_UNDECODABLE"]
-    assert int(grown_mib) < 200, f"{grown_mib} MiB were taken"
+    assert int(grown_mib) < 600, f"{grown_mib} MiB were taken"
 
 
 def test_a_deflated_file_without_the_length_of_its_meta_information_is_not_inflated(tmp_path: Path) -> None:
