@@ -48,7 +48,7 @@ from ai.codestreams import Codestream, Cut, Malformed, read_jpeg, read_jpeg_2000
 from ai.image_pixel import MOST_PIXELS, ImagePixel, PixelError
 from ai.reasons import ReasonCode
 
-__all__ = ["PixelError", "StoredImage", "decode", "read_image"]
+__all__ = ["PixelError", "StoredImage", "decode", "decode_frame", "decode_rle_frame", "read_image"]
 
 _UNCOMPRESSED = frozenset(
     (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian)
@@ -137,6 +137,38 @@ def decode(dataset: Dataset) -> StoredImage:
     return _as_displayed(raw, layout, elements.text(dataset, "SOPInstanceUID"))
 
 
+def decode_frame(frame: bytes, transfer_syntax_uid: str) -> NDArray[np.generic]:
+    """A compressed frame's stored values as its codec gives them: rows × columns, × 3 in colour (as RGB).
+
+    Not for RLE, whose frames do not say their size: see `decode_rle_frame`. Raises PixelError.
+    """
+    known = {**_LOSSLESS, **_LOSSY}.get(transfer_syntax_uid)
+    if known is None:
+        raise PixelError(ReasonCode.TRANSFER_SYNTAX, transfer_syntax_uid)
+    header, codec = known
+    try:
+        told = header(frame)
+        if told.rows * told.columns > MOST_PIXELS:
+            raise PixelError(ReasonCode.MATRIX_SIZE, f"{told.rows} × {told.columns}")
+        return np.asarray(codec(frame))
+    except PixelError:
+        raise
+    except Exception as error:  # codecs raise their own types; for us they all mean this
+        raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, type(error).__name__) from error
+
+
+def decode_rle_frame(frame: bytes, bits_allocated: int, count: int) -> NDArray[np.generic]:
+    """The `count` values of an RLE frame (PS3.5 G), plane by plane, 8 or 16 bits each. Raises PixelError."""
+    width = bits_allocated // 8
+    try:
+        data = imagecodecs.dicomrle_decode(frame, f"<u{width}", out=count * width)
+    except Exception as error:
+        raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, f"RLE: {type(error).__name__}") from error
+    if len(data) < count * width:
+        raise PixelError(ReasonCode.PIXEL_DATA_SHORT, f"{len(data)} of {count * width} bytes")
+    return np.frombuffer(data, f"<u{width}", count)
+
+
 def _read_file(path: Path) -> Dataset:
     """As dcmread, but that a deflated file may not inflate until the memory is full."""
     meta = read_file_meta_info(path)
@@ -184,14 +216,8 @@ def _uncompressed(element: DataElement, layout: ImagePixel, *, big_endian: bool)
 
 def _rle(frame: bytes, layout: ImagePixel) -> NDArray[np.generic]:
     """PS3.5 G: one segment per byte, the most significant first."""
-    width = layout.bits_allocated // 8
-    try:
-        data = imagecodecs.dicomrle_decode(frame, f"<u{width}", out=layout.size_bytes)
-    except Exception as error:
-        raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, f"RLE: {type(error).__name__}") from error
-    if len(data) < layout.size_bytes:
-        raise PixelError(ReasonCode.PIXEL_DATA_SHORT, f"{len(data)} of {layout.size_bytes} bytes")
-    return np.frombuffer(data, f"<u{width}").reshape(layout.rows, layout.columns)
+    values = decode_rle_frame(frame, layout.bits_allocated, layout.rows * layout.columns)
+    return values.reshape(layout.rows, layout.columns)
 
 
 def _compressed(

@@ -12,6 +12,7 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from storage import records, schema
+from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.index import plain
 from storage.records import Delivery, DeliveryState
@@ -75,8 +76,13 @@ class Outbox:
                 saved_at=row.saved_at,
             )
 
-    def add_results(self, results: Sequence[records.ResultObject], deliveries: Sequence[Delivery]) -> None:
-        """Add result objects and their deliveries; those already there stay as they are.
+    def add_results(
+        self,
+        results: Sequence[records.ResultObject],
+        deliveries: Sequence[Delivery],
+        entries: Sequence[records.Entry] = (),
+    ) -> None:
+        """Add result objects, their deliveries and what searches find of them; those already there stay as they are.
 
         Deliveries of earlier revisions that are still pending or failed are superseded.
         """
@@ -87,6 +93,8 @@ class Outbox:
             for delivery in deliveries:
                 if session.get(schema.DeliveryRow, (delivery.sop_instance_uid, delivery.destination)) is None:
                     session.execute(insert(schema.DeliveryRow).values(**asdict(delivery)))
+            for entry in entries:
+                Catalogue(self._database.joining(session)).add(entry)
             for study, revision in {(result.study_instance_uid, result.revision) for result in results}:
                 self._supersede(session, study, revision)
 

@@ -14,10 +14,10 @@ from typing import Any
 from ai.exam import Exam
 from ai.findings import Category, Reading, ReadOutcome
 from ai.reasons import Reason, ReasonCode
-from node import delivery, logs, routing
+from node import delivery, findable, logs, routing
 from node.destinations import Outgoing
 from node.errors import ReaderStopped
-from node.exams import StoredExam, stored_exam
+from node.exams import StoredExam, header, stored_exam
 from node.pipeline.jobs import Job, NotFinished, Stage
 from node.pipeline.rooms import Rooms, tell
 from node.reporting import NoSource, Reporting
@@ -129,13 +129,14 @@ class Stages:
             self._hold(job, StudyState.REPORTING, str(error))
             return
         self._rooms.passed("report: files written")
+        entries = [findable.entry(header(self._rooms.store.path(each.path))) for each in reported.results if each.path]
         with self._rooms.database.transaction() as session:
             joined = self._rooms.database.joining(session)
             index, outbox = Index(joined), Outbox(joined)
             steps = {StudyState.REPORTING: StudyState.DELIVERING}
             if not index.advance(job.study_instance_uid, job.revision, steps):
                 return
-            outbox.add_results(reported.results, reported.deliveries)
+            outbox.add_results(reported.results, reported.deliveries, entries)
             for result in reported.results:
                 what = f"not made: {result.error}" if result.error else f"{result.sop_instance_uid}"
                 tell(index, job.study_instance_uid, job.revision, "report", f"{result.kind} {what}")
@@ -150,15 +151,7 @@ class Stages:
         settings = self._rooms.config.destinations.get(job.destination)
         if settings is None:
             raise RuntimeError(f"destinations.{job.destination} is not in the config any more; put it back, or requeue")
-        pending = {
-            item.sop_instance_uid: item
-            for item in self._outbox.deliveries(
-                job.study_instance_uid,
-                revision=job.revision,
-                destination=job.destination,
-                states=[DeliveryState.PENDING],
-            )
-        }
+        pending = {item.sop_instance_uid: item for item in _standing(self._outbox, job).to_send()}
         for sent in delivery.send(self._rooms.config, job.destination, self._outgoing(job, list(pending))):
             now = datetime.now(UTC)
             after = delivery.judged(pending[sent.sop_instance_uid], sent, settings, now)
@@ -195,13 +188,12 @@ class Stages:
     def _after_delivery(self, job: Job) -> None:
         with self._rooms.database.transaction() as session:
             joined = self._rooms.database.joining(session)
-            waiting = Outbox(joined).deliveries(
-                job.study_instance_uid,
-                revision=job.revision,
-                destination=job.destination,
-                states=[DeliveryState.PENDING],
-            )
-            if waiting:
+            standing = _standing(Outbox(joined), job)
+            for item in standing.kept_back():
+                Outbox(joined).save_delivery(item)
+                text = f"{item.kind} → {item.destination}: {item.last_error}"
+                tell(Index(joined), job.study_instance_uid, job.revision, "deliver", text)
+            if waiting := standing.to_send():
                 due_at = min(item.due_at for item in waiting)
                 delay_s = max(0.0, (due_at - datetime.now(UTC)).total_seconds())
                 self._rooms.enqueue(
@@ -244,6 +236,12 @@ class Stages:
     def _follow(self, session: Any, job: Job, delay_s: float) -> None:
         """Enqueue the same work once more."""
         self._rooms.enqueue(session, job.stage, job.study_instance_uid, job.revision, job.destination, delay_s=delay_s)
+
+
+def _standing(outbox: Outbox, job: Job) -> delivery.Standing:
+    every = outbox.deliveries(job.study_instance_uid, revision=job.revision, destination=job.destination)
+    not_made = sum(bool(result.error) for result in outbox.results(job.study_instance_uid, job.revision))
+    return delivery.Standing(tuple(every), not_made)
 
 
 def _telling(reading: Reading, stored: StoredExam) -> Reading:

@@ -206,15 +206,15 @@ def test_area_means_keep_a_constant_and_lose_nothing(length: int, step: float) -
     np.testing.assert_allclose(np.asarray(weights.sum(axis=0)).ravel() * step, 1.0, atol=1e-4)
 
 
-@given(st.integers(1, 700), st.integers(1, 9), st.floats(0.3, 40), st.booleans())
+@given(st.integers(1, 700), st.integers(1, 9), st.floats(0.3, 40), st.booleans(), st.floats(-3, 500))
 def test_means_of_rows_block_by_block_are_the_same_to_the_last_bit(
-    length: int, width: int, step: float, short: bool
+    length: int, width: int, step: float, short: bool, offset: float
 ) -> None:
     """The weights times the whole image is the definition; fewer or more rows may be asked for."""
     values = np.random.default_rng(length).integers(0, 65536, (length, width)).astype(np.uint16)
     count = max(1, int(length / step)) if short else int(np.ceil(length / step)) + 3
-    whole = area_weights(length, count, step) @ values.astype(np.float32)
-    np.testing.assert_array_equal(mean_rows(values, count, step), whole)
+    whole = area_weights(length, count, step, offset) @ values.astype(np.float32)
+    np.testing.assert_array_equal(mean_rows(values, count, step, offset), whole)
 
 
 # --- the real mammogram
