@@ -7,9 +7,7 @@ them from that is a `PixelError` with its reason code; nothing here guesses.
 from __future__ import annotations
 
 import hashlib
-import io
 import warnings
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +16,10 @@ from typing import Any
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.encaps import generate_fragments
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -43,7 +39,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from ai import elements, lossless_jpeg
+from ai import deflated, elements, lossless_jpeg
 from ai.codestreams import Codestream, Cut, Malformed, read_jpeg, read_jpeg_2000
 from ai.image_pixel import MOST_PIXELS, ImagePixel, PixelError
 from ai.reasons import ReasonCode
@@ -79,7 +75,6 @@ _LOSSY: Mapping[str, tuple[_Header, _Codec]] = {
 #: How the streams begin, and an RLE header (PS3.5 G.5) of one or two segments.
 _STREAM_STARTS = (b"\xff\xd8", b"\xff\x4f", b"\0\0\0\x0cjP", b"\1\0\0\0\x40\0\0\0", b"\2\0\0\0\x40\0\0\0")
 _MOST_INFLATED = 2 * MOST_PIXELS + (64 << 20)
-_GROUP_LENGTH_ENDS = 144
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,9 +100,9 @@ def read_image(path: Path, sop_instance_uid: str) -> StoredImage:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of odd values elsewhere in the header; `View` judged those
         try:
-            dataset = _read_file(path)
-        except PixelError:
-            raise
+            dataset = deflated.read_file(path, _MOST_INFLATED)
+        except deflated.InflatesTooFar as error:
+            raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, str(error)) from error
         except (OSError, EOFError, InvalidDicomError) as error:
             raise PixelError(ReasonCode.INSTANCE_UNREADABLE, type(error).__name__) from error
         except Exception as error:  # a damaged file fails pydicom's parser in many ways
@@ -167,23 +162,6 @@ def decode_rle_frame(frame: bytes, bits_allocated: int, count: int) -> NDArray[n
     if len(data) < count * width:
         raise PixelError(ReasonCode.PIXEL_DATA_SHORT, f"{len(data)} of {count * width} bytes")
     return np.frombuffer(data, f"<u{width}", count)
-
-
-def _read_file(path: Path) -> Dataset:
-    """As dcmread, but that a deflated file may not inflate until the memory is full."""
-    meta = read_file_meta_info(path)
-    if elements.text(meta, "TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-        return dcmread(path)
-    length = elements.integer(meta, "FileMetaInformationGroupLength")
-    if length is None:
-        raise InvalidDicomError("no length of the file meta information")
-    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
-    inflated = inflater.decompress(path.read_bytes()[_GROUP_LENGTH_ENDS + length :], _MOST_INFLATED)
-    if inflater.unconsumed_tail:
-        raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, f"inflates to more than {_MOST_INFLATED} bytes")
-    dataset = read_dataset(io.BytesIO(inflated), is_implicit_VR=False, is_little_endian=True)
-    dataset.file_meta = FileMetaDataset(meta)
-    return dataset
 
 
 def _frame(data: bytes) -> bytes:
