@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from ai import elements
 from ai.exam import StandardView, View
 from ai.findings import Finding
-from node.results import Report, _canvas, _card, _text
+from node.results import Report, _canvas, _card, _card_plate, _text
 from node.results._canvas import Box, Colour
 from node.results._card_marks import draw_marks
 
@@ -101,7 +101,7 @@ def _band_above(picture: Image.Image, report: Report, source: Dataset, view: Sta
     category = f"AI {_text.CATEGORIES[reading.category].lower()}, band {reading.band}/10"
     space = picture.width - 2 * _MARGIN
     name = f"{view}   {score}"
-    _row(picture, 38, (name, 46, _canvas.TEXT), (category, 38, _card.COLOURS[reading.category]))
+    _row(picture, 38, (name, 46, _canvas.TEXT), (category, 38, _card_plate.COLOURS[reading.category]))
     found, missing = _found(report, source), _not_read(report)
     told = (f"{missing[0]} not read by AI", 30, _canvas.MAGENTA) if missing else (found, 28, _canvas.MUTED)
     whose = _canvas.shortened(_whose(source), 28, space - _canvas.width(told[0], told[1], "Semibold") - 30)
