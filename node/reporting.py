@@ -18,11 +18,12 @@ from node import logs, results
 from node.config import Config
 from node.exams import header
 from node.identity import device
+from node.priors import PriorResult, Priors
 from node.results import Predecessor, Report
 from node.results._uids import derived_uid
 from node.settings import ResultChoice
 from storage.objects import AlteredObject, ObjectStore
-from storage.records import Delivery, DeliveryState, Instance, ResultObject, StoredReading
+from storage.records import Delivery, DeliveryState, Instance, ResultObject, StoredReading, Study
 
 log = logs.get(__name__)
 
@@ -42,9 +43,10 @@ class NoSource(RuntimeError):
 class Reporting:
     """Makes the result objects that the destinations ask for."""
 
-    def __init__(self, config: Config, store: ObjectStore) -> None:
+    def __init__(self, config: Config, store: ObjectStore, priors: Priors) -> None:
         self._config = config
         self._store = store
+        self._priors = priors
 
     def report(
         self,
@@ -52,6 +54,7 @@ class Reporting:
         instances: Sequence[Instance],
         earlier: Sequence[ResultObject],
         destinations: Sequence[str],
+        study: Study,
     ) -> Reported:
         """Make and store every object that `destinations` ask for; each kind with the same options once.
 
@@ -65,6 +68,7 @@ class Reporting:
             created_at=stored.saved_at,
             previews=self._previews(stored.previews),
         )
+        report = _beside(report, self._priors.result(reading, study, instances))
         wanted = self._wanted(destinations)
         made = {key: self._make(report, *key, stored.saved_at, earlier) for key in dict.fromkeys(wanted.values())}
         deliveries = [
@@ -143,6 +147,18 @@ class Reporting:
             created_at=created_at,
             **common,
         )
+
+
+def _beside(report: Report, prior: PriorResult | None) -> Report:
+    """The report with the woman's earlier exam. What the reading itself compared with needs no second reading."""
+    if prior is None:
+        return report
+    shown = prior.reading if report.reading.prior is None else None
+    return replace(
+        report,
+        prior=(shown, prior.study.study.study_date) if shown is not None else None,
+        prior_sources=prior.study.headers,
+    )
 
 
 def _not_made(error: str, created_at: datetime, common: Mapping[str, Any]) -> ResultObject:

@@ -20,6 +20,7 @@ from node.errors import ReaderStopped
 from node.exams import StoredExam, stored_exam
 from node.pipeline.jobs import Job, NotFinished, Stage
 from node.pipeline.rooms import Rooms, tell
+from node.priors import Priors
 from node.reporting import NoSource, Reporting
 from storage.database import Database
 from storage.index import Index
@@ -41,7 +42,8 @@ class Stages:
         self._rooms = rooms
         self._index = Index(rooms.database)
         self._outbox = Outbox(rooms.database)
-        self._reporting = Reporting(rooms.config, rooms.store)
+        self._priors = Priors(self._index, self._outbox, rooms.store)
+        self._reporting = Reporting(rooms.config, rooms.store, self._priors)
 
     def run(self, job: Job) -> None:
         """Run one job; what goes wrong in it is logged, told in the exam's history, and tried again."""
@@ -124,7 +126,7 @@ class Stages:
         names = routing.destinations(self._rooms.config, dict.fromkeys(instance.rule for instance in to_read))
         earlier = [result for result in self._outbox.results(job.study_instance_uid) if result.revision < job.revision]
         try:
-            reported = self._reporting.report(stored, instances, earlier, names)
+            reported = self._reporting.report(stored, instances, earlier, names, study)
         except NoSource as error:
             self._hold(job, StudyState.REPORTING, str(error))
             return

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from textwrap import wrap
 
 from ai.exam import STANDARD_VIEWS, ImageLaterality, ViewPosition
-from ai.findings import BreastComposition, Category, FindingType, Reading
+from ai.findings import BreastComposition, Category, FindingType, PriorComparison, Reading
 from ai.reasons import Reason
 from node.results import Report
 
@@ -147,7 +147,12 @@ def percentile_sentence(reading: Reading) -> str:
 
 
 def change_lines(report: Report) -> list[str]:
-    """What changed since the prior reading: sides, band; or that it cannot be compared. Empty without a prior."""
+    """What changed since the prior exam: sides, band; or that it cannot be compared. Empty without a prior.
+
+    The comparison that the reading itself made comes before the one of two readings.
+    """
+    if report.reading.prior is not None:
+        return _compared_lines(report.reading, report.reading.prior)
     if report.prior is None:
         return []
     before, when = report.prior
@@ -155,14 +160,48 @@ def change_lines(report: Report) -> list[str]:
         return [f"Prior exam {date(when)} was not read by AI"]
     lines = [f"Since {date(when)}:"]
     now, then = breast_scores(report.reading), breast_scores(before)
-    lines += [f"{SIDES[s]} {percent(then[s])} → {percent(now[s])} %" for s in ImageLaterality if s in now and s in then]
+    lines += [_change_line(s, then[s], now[s]) for s in ImageLaterality if s in now and s in then]
     if report.reading.band is not None:
         lines.append(f"band {before.band} → {report.reading.band}")
-    if (before.algorithm.name, before.algorithm.version) != (
-        report.reading.algorithm.name,
-        report.reading.algorithm.version,
-    ):
-        lines.append(f"prior read by {before.algorithm.name} {before.algorithm.version}")
+    return lines + _other_ways(report.reading, before)
+
+
+def prior_scores(report: Report) -> dict[ImageLaterality, float]:
+    """Image laterality → score 0–1 in the prior exam that `change_lines` speaks of."""
+    if report.reading.prior is not None:
+        return {breast.image_laterality: breast.prior_probability for breast in report.reading.prior.breasts}
+    return breast_scores(report.prior[0]) if report.prior is not None else {}
+
+
+def _compared_lines(reading: Reading, prior: PriorComparison) -> list[str]:
+    if not prior.breasts:
+        reasons = "; ".join(dict.fromkeys(reason.code.sentence for reason in prior.reasons))
+        return [f"Prior exam {date(prior.study_date)} could not be read: {reasons}"]
+    lines = [f"Since {date(prior.study_date)}, both read by this model:"]
+    lines += [_change_line(each.image_laterality, each.prior_probability, each.probability) for each in prior.breasts]
+    if reading.band is not None and prior.band is not None:
+        lines.append(f"band {prior.band} → {reading.band}")
+    if prior.change_weight:
+        lines.append(f"the change went into the score, weight {prior.change_weight:g}")
+    return lines
+
+
+def _change_line(side: ImageLaterality, then: float, now: float) -> str:
+    return f"{SIDES[side]} {percent(then)} → {percent(now)} %"
+
+
+def _other_ways(now: Reading, before: Reading) -> list[str]:
+    """In what the prior was read differently, so that its scores may not be of the same scale."""
+    then, model = before.algorithm, now.algorithm
+    lines = []
+    if (then.name, then.version) != (model.name, model.version):
+        lines.append(f"prior read by {then.name} {then.version}")
+    elif then.weights_sha256 != model.weights_sha256:
+        lines.append(f"prior read with other weights of {then.name}")
+    if before.strategy != now.strategy:
+        lines.append(f"prior read with strategy {before.strategy or 'unknown'}")
+    if before.calibration_version != now.calibration_version:
+        lines.append("bands by other calibrations")
     return lines
 
 

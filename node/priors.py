@@ -1,0 +1,124 @@
+"""A woman's earlier exams, as far as the node holds them: who counts as the same woman, and what was read then.
+
+The index offers studies of the same Patient ID and issuer; the images' headers then have to agree as well. In doubt
+an exam has no prior: a change that is shown between two women does more harm than one that is not shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+
+from ai.exam import View
+from ai.findings import Category, Reading
+from node import completeness, logs
+from node.exams import header
+from storage.index import Index
+from storage.objects import AlteredObject, ObjectStore
+from storage.outbox import Outbox
+from storage.records import Instance, Study
+
+log = logs.get(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class PriorStudy:
+    """An earlier study of the same woman: its instances that are to be read, and their headers."""
+
+    study: Study
+    instances: tuple[Instance, ...]
+    headers: tuple[Dataset, ...]
+
+    @property
+    def whole(self) -> bool:
+        """Whether it holds all four standard views."""
+        return completeness.is_complete(frozenset(each.standard_view for each in self.instances if each.standard_view))
+
+
+@dataclass(frozen=True, slots=True)
+class PriorResult:
+    """An earlier exam as a report shows it. reading: its latest one, or None where there is none."""
+
+    study: PriorStudy
+    reading: Reading | None
+
+
+class Priors:
+    """Finds them. Stateless: everything is in the tables and the files."""
+
+    def __init__(self, index: Index, outbox: Outbox, store: ObjectStore) -> None:
+        self._index = index
+        self._outbox = outbox
+        self._store = store
+
+    def studies(self, study: Study, instances: Sequence[Instance]) -> Iterator[PriorStudy]:
+        """Earlier studies of the woman of `study`, whose instances are given; the newest first."""
+        earlier = self._index.earlier_studies(study)
+        now = self._headers(instances) if earlier else ()
+        for each in earlier:
+            held = tuple(item for item in self._index.instances(each.study_instance_uid) if item.to_read)
+            headers = self._headers(held)
+            if now and headers and same_woman([*now, *headers]):
+                yield PriorStudy(each, held, headers)
+
+    def whole(self, study: Study, instances: Sequence[Instance], most: int) -> list[PriorStudy]:
+        """At most that many earlier studies with all four standard views; the newest first."""
+        found: list[PriorStudy] = []
+        if most:
+            for each in self.studies(study, instances):
+                if each.whole:
+                    found.append(each)
+                if len(found) == most:
+                    break
+        return found
+
+    def result(self, reading: Reading, study: Study, instances: Sequence[Instance]) -> PriorResult | None:
+        """The earlier exam that a report of `reading` shows the change from.
+
+        It is the one that the reading itself compares with; without one the latest that was read, else the latest
+        that was answered as not read.
+        """
+        compared = reading.prior.study_instance_uid if reading.prior is not None else ""
+        unread: PriorResult | None = None
+        for each in self.studies(study, instances):
+            uid = each.study.study_instance_uid
+            if compared and uid != compared:
+                continue
+            stored = self._outbox.reading(uid)
+            result = PriorResult(each, Reading.from_json(stored.reading_json) if stored else None)
+            if compared or (result.reading is not None and result.reading.category is not Category.NOT_READ):
+                return result
+            unread = unread or (result if result.reading is not None else None)
+        return unread
+
+    def _headers(self, instances: Sequence[Instance]) -> tuple[Dataset, ...]:
+        """Of the instances to be read whose files are as they were stored."""
+        found = []
+        for instance in instances:
+            if not instance.to_read:
+                continue
+            try:
+                self._store.verify(instance.path, instance.sha256)
+            except AlteredObject as error:
+                log.warning("image not usable for a prior", sop=instance.sop_instance_uid, problem=str(error))
+            else:
+                found.append(header(self._store.path(instance.path)))
+        return tuple(found)
+
+
+def same_woman(headers: Sequence[Dataset]) -> bool:
+    """Whether all these images name one woman: the same Patient ID and issuer, nothing that contradicts it.
+
+    Birth dates and sexes that are given must agree. Where no issuer is given, an ID may be another hospital's: then
+    every image must give the birth date too.
+    """
+    views = [View.from_dataset(each) for each in headers]
+    identities = {(view.patient_id, view.issuer_of_patient_id) for view in views}
+    if len(identities) != 1 or not views[0].patient_id:
+        return False
+    born, sexes = {view.patient_birth_date for view in views}, {view.patient_sex for view in views}
+    if len(born - {""}) > 1 or len(sexes - {""}) > 1:
+        return False
+    return bool(views[0].issuer_of_patient_id) or "" not in born
