@@ -59,6 +59,8 @@ class ReasonCode(StrEnum):
     READER_FAILED = "READER_FAILED", "the reading process failed repeatedly on this exam"
     MODEL_FAILED = "MODEL_FAILED", "the model gave no usable output"
     INSTANCE_UNREADABLE = "INSTANCE_UNREADABLE", "a stored image file is missing or altered"
+    # not why an exam is not read, but what limits the answer (`Reading.cautions`)
+    NO_REFERENCE_POPULATION = "NO_REFERENCE_POPULATION", "no reference population for this equipment"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,14 @@ an exam has no prior: a change that is shown between two women does more harm th
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
 
 from ai.exam import View
 from ai.findings import Category, Reading
 from node import completeness, logs
-from node.exams import header
+from node.exams import StoredExam, header, stored_exam
 from storage.index import Index
 from storage.objects import AlteredObject, ObjectStore
 from storage.outbox import Outbox
@@ -63,7 +63,7 @@ class Priors:
             if now and headers and same_woman([*now, *headers]):
                 yield PriorStudy(each, held, headers)
 
-    def whole(self, study: Study, instances: Sequence[Instance], most: int) -> list[PriorStudy]:
+    def _whole(self, study: Study, instances: Sequence[Instance], most: int) -> list[PriorStudy]:
         """At most that many earlier studies with all four standard views; the newest first."""
         found: list[PriorStudy] = []
         if most:
@@ -73,6 +73,14 @@ class Priors:
                 if len(found) == most:
                     break
         return found
+
+    def beside(self, stored: StoredExam, study: Study, instances: Sequence[Instance], most: int) -> StoredExam:
+        """A stored exam with at most that many priors, and the files of their images."""
+        found = self._whole(study, instances, most)
+        priors = [stored_exam(each.study, each.instances, self._store) for each in found]
+        files = {uid: path for each in (*priors, stored) for uid, path in each.files.items()}
+        exam = replace(stored.exam, priors=tuple(each.exam for each in priors))
+        return replace(stored, exam=exam, files=files)
 
     def result(self, reading: Reading, study: Study, instances: Sequence[Instance]) -> PriorResult | None:
         """The earlier exam that a report of `reading` shows the change from.

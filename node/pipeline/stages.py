@@ -63,11 +63,15 @@ class Stages:
         study = self._index.study(job.study_instance_uid)
         if study is None or study.revision != job.revision or study.state is not StudyState.READING:
             return
-        stored = stored_exam(study, self._index.instances(job.study_instance_uid), self._rooms.store)
+        instances = self._index.instances(job.study_instance_uid)
+        stored = stored_exam(study, instances, self._rooms.store)
         if study.failures >= self._rooms.config.reading.max_attempts:
             outcome = self._not_read(stored.exam, job.revision, study.failures)
         else:
-            outcome = self._rooms.reader.read(stored.exam, stored.files, job.revision)
+            # a prior that the reader dies of does not cost the exam at hand: the next attempt goes without
+            wanted = self._rooms.reader.priors if study.failures == 0 else 0
+            given = self._priors.beside(stored, study, instances, wanted)
+            outcome = self._rooms.reader.read(given.exam, given.files, job.revision)
         self._rooms.passed("read: done")
         self._save(job, _telling(outcome.reading, stored), outcome)
         self._rooms.passed("read: committed")

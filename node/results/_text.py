@@ -128,11 +128,13 @@ def comment_lines(reading: Reading) -> list[str]:
             lines = [*lines[: COMMENT_LINES - 2], "More reasons: see report"]
         return ["AI triage: Not read by AI", *lines]
     positions = [p for p in ViewPosition if any(view.standard_view.view_position is p for view in reading.views)]
-    return [
+    lines = [
         f"AI triage: {CATEGORIES[reading.category]}, {reading.band}/10",
+        *(["No reference population"] if reading.cautions else []),
         score_line(reading),
         *(_position_line(reading, position) for position in positions),
     ]
+    return lines[:COMMENT_LINES]
 
 
 def percentile(reading: Reading) -> str:
@@ -142,7 +144,10 @@ def percentile(reading: Reading) -> str:
 
 
 def percentile_sentence(reading: Reading) -> str:
-    """E.g. "Score higher than 98.7 % of exams like this one"."""
+    """E.g. "Score higher than 98.7 % of exams like this one"; with a caution, that and why it is of other exams."""
+    if reading.cautions:
+        why = "; ".join(counted(reading.cautions))
+        return f"{why[0].upper()}{why[1:]}. Score higher than {percentile(reading)} % of exams of other equipment"
     return f"Score higher than {percentile(reading)} % of exams like this one"
 
 
@@ -226,7 +231,8 @@ def impression(report: Report) -> str:
         sentences += [f"Reason: {text}" for text in counted(reading.reasons)]
     else:
         kind = "probability of cancer" if reading.algorithm.calibrated else "certainty, not calibrated"
-        population = f" (reference population {reading.stratum})" if reading.stratum else ""
+        known = reading.stratum is not None and not reading.cautions
+        population = f" (reference population {reading.stratum})" if known else ""
         sentences = [
             f"AI triage: {CATEGORIES[reading.category].lower()}",
             f"Band {reading.band} of 10. {percentile_sentence(reading)}{population}",

@@ -3,111 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
-import numpy as np
 import pytest
-from pydicom import dcmread
-from pydicom.dataset import Dataset
 
 from ai.exam import ImageLaterality
 from ai.findings import Reading
-from node.app import Node
-from node.destinations import Outgoing
-from node.dimse import scu
 from node.results._text import percent
-from node.settings import Peer
-from storage.records import StudyState
-from tests.support import wait_until
-from tests.support_exams import as_file, exam, settings
-
-KINDS = ["mammography_cad_sr", "measurement_sr", "summary_sc"]
-ROOT = "1.2.826.0.1.3680043.10.999"
-
-
-@dataclass
-class Screening:
-    """A running node, and how exams get into it and results out."""
-
-    node: Node
-    folder: Path
-
-    def read(self, *datasets: Dataset) -> Reading:
-        """Send one exam and wait for its answer."""
-        study = str(datasets[0].StudyInstanceUID)
-        peer = Peer(ae_title="MAMMO_NODE", host="127.0.0.1", port=self.node.receiver.port)
-        assert all(sent.error is None for sent in scu.store([self._file(each) for each in datasets], peer, "ROOM1"))
-
-        def answered() -> bool:
-            found = self.node.index.study(study)
-            return found is not None and found.state is StudyState.ANSWERED
-
-        wait_until(answered, 120, f"{study} to be answered")
-        stored = self.node.outbox.reading(study)
-        assert stored is not None
-        return Reading.from_json(stored.reading_json)
-
-    def results(self, study: str) -> list[Dataset]:
-        """The result objects of a study; each kind must have been made."""
-        found = self.node.outbox.results(study)
-        assert {each.kind for each in found} == set(KINDS)
-        assert not any(each.error for each in found)
-        return [dcmread(self.node.store.path(each.path)) for each in found]
-
-    def reports(self, study: str) -> list[Dataset]:
-        """Both structured reports of a study."""
-        return [each for each in self.results(study) if each.Modality == "SR"]
-
-    def _file(self, dataset: Dataset) -> Outgoing:
-        path = self.folder / f"{dataset.SOPInstanceUID}.dcm"
-        path.write_bytes(as_file(dataset))
-        return Outgoing(sop_instance_uid=dataset.SOPInstanceUID, sop_class_uid=dataset.SOPClassUID, path=path)
-
-
-def started(folder: Path, strategy: str) -> Screening:
-    results = {"type": "folder", "folder": f"{folder}/out", "results": KINDS}
-    config = settings(folder, destinations={"out": results}, reading={"threads": 1, "strategy": strategy})
-    node = Node(config)
-    node.start()
-    return Screening(node, folder)
+from tests.support_screening import ROOT, Screening, other_evidence, round_of, said, screening_node
 
 
 @pytest.fixture(scope="module")
 def screening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screening]:
-    running = started(tmp_path_factory.mktemp("screening"), "screening")
-    yield running
-    running.node.stop()
-
-
-def round_of(number: int, study_date: str, **elements: object) -> list[Dataset]:
-    """An exam whose pixels are its own: a disc in the left breast grows with the number."""
-    given = {"IssuerOfPatientID": "NIN", "StudyDate": study_date, "AcquisitionDate": study_date, **elements}
-    datasets = exam(f"{ROOT}.{number}", **given)
-    for dataset in datasets:
-        if dataset.ImageLaterality == "L":
-            values = np.frombuffer(dataset.PixelData, "<u2").reshape(dataset.Rows, dataset.Columns).copy()
-            row, column = np.mgrid[: dataset.Rows, : dataset.Columns]
-            values[(row - 300) ** 2 + (column - 150) ** 2 < (10 + number % 100) ** 2] += 900
-            dataset.PixelData = values.tobytes()
-    return datasets
-
-
-def said(report: Dataset) -> str:
-    """Every text of a report's tree."""
-    return " ".join(str(item.value) for item in report.iterall() if item.keyword == "TextValue")
-
-
-def other_evidence(report: Dataset) -> dict[str, set[str]]:
-    """Study Instance UID → SOP Instance UIDs of the Pertinent Other Evidence Sequence."""
-    return {
-        study.StudyInstanceUID: {
-            reference.ReferencedSOPInstanceUID
-            for series in study.ReferencedSeriesSequence
-            for reference in series.ReferencedSOPSequence
-        }
-        for study in report.get("PertinentOtherEvidenceSequence", [])
-    }
+    with screening_node(tmp_path_factory.mktemp("screening"), "screening") as running:
+        yield running
 
 
 def scores(reading: Reading) -> dict[ImageLaterality, str]:

@@ -87,12 +87,15 @@ def test_an_exam_is_read_whole_and_says_what_it_was_made_from(engine: Engine, tm
     assert 0 <= reading.score <= 1
     assert reading.revision == 4
     assert reading.study_instance_uid == support_exams.STUDY
-    assert reading.category is DEFAULT.category(reading.percentile or 0.0)
+    assert DEFAULT.category(reading.percentile or 0.0) is Category.NEGATIVE
+    assert reading.category is Category.INDETERMINATE, "Testmaker's T1 is no equipment the calibration knows"
+    assert codes(reading) == []
+    assert [caution.code for caution in reading.cautions] == [ReasonCode.NO_REFERENCE_POPULATION]
     assert [each.standard_view for each in reading.inputs] == list(STANDARD_VIEWS)
     assert all(len(each.pixel_sha256) == 64 for each in reading.inputs)
     assert (reading.algorithm.name, reading.algorithm.weights_sha256) == (card.name, card.weights_sha256)
     assert reading.algorithm.labelling == "Demonstration. Trained on synthetic images. Not for clinical use."
-    assert reading.algorithm.parameters == ("reference window: all",)
+    assert reading.algorithm.parameters == ("reference window: all (borrowed)",)
     for said in (reading.calibration_version, reading.preprocessing_version, reading.eligibility_version):
         assert said
     assert reading.device == "cpu"
