@@ -187,6 +187,7 @@ class Reading:
     reasons: why the exam was not read. left_out: images of a read or unread exam that were not used, and why.
     cautions: what limits an answer that was given, e.g. that percentile and band are of other equipment's population.
     prior: the comparison with the woman's earlier exam, where the strategy made one.
+    score_scale: which reference windows place its scores (see `ai.reading`).
     started_at: start of analysis, timezone-aware (becomes Content Date/Time). timings_s: seconds per stage.
     """
 
@@ -210,6 +211,7 @@ class Reading:
     prior: PriorComparison | None = None
     inputs: tuple[InputInstance, ...] = ()
     strategy: str = ""
+    score_scale: str = ""
     calibration_version: str = ""
     preprocessing_version: str = ""
     eligibility_version: str = ""

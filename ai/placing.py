@@ -45,6 +45,11 @@ class Scale:
         self._lenient = negative_without_reference_population
 
     @property
+    def scores(self) -> str:
+        """The scale of the scores that are placed."""
+        return self._scores
+
+    @property
     def version(self) -> str:
         """The calibration's."""
         return self._calibration.version

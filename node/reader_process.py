@@ -16,6 +16,7 @@ from ai.bundle import SHIPPED
 from ai.calibration import OperatingPoints
 from ai.findings import ReadOutcome
 from ai.inference import Engine
+from node.calibrations import Calibrations, served_model
 from node.reader import ReadRequest, Serving
 from node.settings import ReadingSettings
 
@@ -26,6 +27,7 @@ def make_engine(settings: ReadingSettings) -> Engine:
         [_folder(name) for name in settings.bundles],
         operating_points=OperatingPoints.model_validate(settings.operating_points.model_dump()),
         strategy=settings.strategy,
+        calibration=Calibrations(settings.calibration_folder).current(served_model(settings)),
         strategy_options=settings.strategy_options,
         negative_without_reference_population=settings.negative_without_reference_population,
         device=settings.device,

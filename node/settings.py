@@ -245,6 +245,10 @@ class ReadingSettings(Settings):
         default=False,
         description="May an exam be NEGATIVE by thresholds borrowed from other equipment? false: it is INDETERMINATE.",
     )
+    calibration_folder: FilePath = Field(
+        default=Path("mammo-node-data/calibration"),
+        description="Folder of the calibrations that `mammo-node calibrate apply` makes count, with their history.",
+    )
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$"), Allowed("cpu, cuda, or cuda:N for one GPU")] = Field(
         default="cpu", description="Where models run."
     )

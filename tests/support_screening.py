@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 
 from ai.findings import Reading
 from node.app import Node
+from node.config import Config
 from node.destinations import Outgoing
 from node.dimse import scu
 from node.settings import Peer
@@ -63,12 +64,17 @@ class Screening:
         return Outgoing(sop_instance_uid=dataset.SOPInstanceUID, sop_class_uid=dataset.SOPClassUID, path=path)
 
 
+def screening_config(folder: Path, **reading: object) -> Config:
+    """On loopback, with every usual result object in a folder, read as `reading` says."""
+    results = {"type": "folder", "folder": f"{folder}/out", "results": KINDS}
+    return settings(folder, destinations={"out": results}, reading={"threads": 1, **reading})
+
+
 @contextmanager
 def screening_node(
-    folder: Path, strategy: str, passed: Callable[[str], None] = lambda _point: None
+    config: Config, folder: Path, passed: Callable[[str], None] = lambda _point: None
 ) -> Iterator[Screening]:
-    results = {"type": "folder", "folder": f"{folder}/out", "results": KINDS}
-    config = settings(folder, destinations={"out": results}, reading={"threads": 1, "strategy": strategy})
+    """A node of this configuration, started; it ends with the block. Files to send are put in `folder`."""
     node = Node(config, passed=passed)
     node.start()
     try:

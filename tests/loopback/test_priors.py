@@ -9,12 +9,13 @@ import pytest
 from ai.exam import ImageLaterality
 from ai.findings import Reading
 from node.results._text import percent
-from tests.support_screening import ROOT, Screening, other_evidence, round_of, said, screening_node
+from tests.support_screening import ROOT, Screening, other_evidence, round_of, said, screening_config, screening_node
 
 
 @pytest.fixture(scope="module")
 def screening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screening]:
-    with screening_node(tmp_path_factory.mktemp("screening"), "screening") as running:
+    folder = tmp_path_factory.mktemp("screening")
+    with screening_node(screening_config(folder), folder) as running:
         yield running
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support_screening import ROOT, other_evidence, round_of, said, screening_node
+from tests.support_screening import ROOT, other_evidence, round_of, said, screening_config, screening_node
 
 
 def test_with_priors_reads_the_prior_too_and_an_attempt_that_failed_goes_on_without(tmp_path: Path) -> None:
@@ -15,7 +15,7 @@ def test_with_priors_reads_the_prior_too_and_an_attempt_that_failed_goes_on_with
             failures.append("failed")
             raise RuntimeError("as if the reader had died of the prior")
 
-    with screening_node(tmp_path, "with_priors", fail_once) as comparing:
+    with screening_node(screening_config(tmp_path, strategy="with_priors"), tmp_path, fail_once) as comparing:
         before = comparing.read(*round_of(301, "20240301", PatientID="C"))
         now = comparing.read(*round_of(330, "20260302", PatientID="C"))
         assert now.prior is not None
