@@ -6,11 +6,12 @@ an exam has no prior: a change that is shown between two women does more harm th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pydicom.dataset import Dataset
 
+from ai import elements
 from ai.exam import View
 from ai.findings import Category, Reading
 from node import completeness, logs
@@ -130,3 +131,15 @@ def same_woman(headers: Sequence[Dataset]) -> bool:
     if len(born - {""}) > 1 or len(sexes - {""}) > 1:
         return False
     return bool(views[0].issuer_of_patient_id) or "" not in born
+
+
+def earlier_exams(headers: Sequence[Dataset], others: Iterable[Sequence[Dataset]]) -> list[Sequence[Dataset]]:
+    """Of other exams' headers, those of the same woman and an earlier study date; the newest first."""
+    date = _study_date(headers)
+    found = [other for other in others if _study_date(other) and _study_date(other) < date]
+    same = [other for other in found if same_woman([*headers, *other])]
+    return sorted(same, key=_study_date, reverse=True)
+
+
+def _study_date(headers: Sequence[Dataset]) -> str:
+    return next((date for each in headers if (date := elements.date(each, "StudyDate"))), "")

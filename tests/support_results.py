@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ai.exam import STANDARD_VIEWS
-from ai.findings import Category, FindingType, Reading
+from ai.findings import BreastChange, Category, FindingType, PriorComparison, Reading
 from ai.reasons import Reason, ReasonCode
 from node.results import Predecessor, Report
 from tests.support_readings import (
@@ -121,6 +121,34 @@ def _with_prior() -> Report:
     return report(reading, prior=(before, "20241014"), prior_sources=old)
 
 
+def _compared_with_prior() -> Report:
+    """On equipment without a reference population, by a strategy that read the prior itself."""
+    one = _with_prior()
+    before = one.prior[0] if one.prior else one.reading
+    now = {breast.image_laterality: breast.probability for breast in one.reading.breasts}
+    changes = tuple(
+        BreastChange(
+            image_laterality=each.image_laterality,
+            prior_probability=each.probability,
+            probability=now[each.image_laterality],
+        )
+        for each in before.breasts
+    )
+    compared = PriorComparison(
+        study_instance_uid=STUDY + ".9",
+        study_date="20241014",
+        algorithm=ALGORITHM,
+        breasts=changes,
+        score=before.score,
+        percentile=before.percentile,
+        band=before.band,
+        change_weight=0.5,
+    )
+    caution = Reason(ReasonCode.NO_REFERENCE_POPULATION)
+    reading = replace(one.reading, prior=compared, strategy="with_priors", cautions=(caution,))
+    return report(reading, prior_sources=one.prior_sources)
+
+
 def _revised() -> Report:
     predecessor = Predecessor(
         study_instance_uid=STUDY,
@@ -152,6 +180,7 @@ CASES: dict[str, Callable[[], Report]] = {
     "one_breast_left_out": _one_breast,
     "one_breast_absent": _one_breast_absent,
     "with_prior_and_composition": _with_prior,
+    "compared_with_prior_on_unknown_equipment": _compared_with_prior,
     "latin_1": lambda: _latin(_suspicious()),
     "empty_type_2": lambda: _bare(_suspicious()),
     "not_read_three_views": _three_views,

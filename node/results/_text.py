@@ -147,7 +147,8 @@ def percentile_sentence(reading: Reading) -> str:
     """E.g. "Score higher than 98.7 % of exams like this one"; with a caution, that and why it is of other exams."""
     if reading.cautions:
         why = "; ".join(counted(reading.cautions))
-        return f"{why[0].upper()}{why[1:]}. Score higher than {percentile(reading)} % of exams of other equipment"
+        so = ", so not called negative" if reading.category is Category.INDETERMINATE else ""
+        return f"{why[0].upper()}{why[1:]}{so}. Score higher than {percentile(reading)} % of another population's exams"
     return f"Score higher than {percentile(reading)} % of exams like this one"
 
 

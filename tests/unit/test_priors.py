@@ -17,7 +17,7 @@ from ai.findings import PriorComparison, Reading
 from ai.reasons import Reason, ReasonCode
 from node.config import Config
 from node.intake import Incoming, Intake
-from node.priors import PriorResult, Priors
+from node.priors import PriorResult, Priors, earlier_exams
 from node.results._text import change_lines, prior_scores
 from storage.database import Database
 from storage.index import Index
@@ -170,6 +170,16 @@ def test_an_image_that_was_altered_on_disk_is_not_used(archive: Archive) -> None
     for instance in archive.index.instances(f"{ROOT}.1"):
         archive.store.path(instance.path).write_bytes(b"")
     assert archive.found(now) == []
+
+
+def test_among_files_too_her_earlier_exams_come_newest_first() -> None:
+    def headers(date: str, **elements: object) -> list[Dataset]:
+        return exam(f"{ROOT}.1", **{"PatientID": "A", "IssuerOfPatientID": "NIN", "StudyDate": date, **elements})
+
+    first, second, third = headers("20200301"), headers("20220301"), headers("20240301")
+    others = [first, third, second, headers("20230301", PatientID="B"), headers(""), headers("20260301")]
+    assert earlier_exams(headers("20240302"), others) == [third, second, first]
+    assert earlier_exams(headers(""), others) == []
 
 
 # --- what a report shows
