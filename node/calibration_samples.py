@@ -21,6 +21,7 @@ from node.errors import ConfigError
 from node.holdings import Holdings
 from storage.records import Study, StudyState
 
+_READ, _NOT_READ = "READ", "not read"
 _STRATUM = ("manufacturer", "manufacturer_model_name", "software_versions")
 
 
@@ -84,7 +85,7 @@ def _readings(held: Holdings, period: Period) -> Iterator[tuple[Study, Mapping[s
 def _unfit(reading: Mapping[str, Any], model: ServedModel, strategy: str) -> str:
     """Why a reading tells nothing of its stratum's scores; "" when it does."""
     if reading["category"] == Category.NOT_READ:
-        return "not read"
+        return _NOT_READ
     if reading["algorithm"]["weights_sha256"] != model.weights_sha256:
         return "read by another model"
     if reading["strategy"] != strategy:
@@ -104,35 +105,42 @@ def _told(period: Period) -> str:
 
 
 def of_table(path: Path) -> Sample:
-    """A CSV file with a row per exam: score, manufacturer, manufacturer_model_name, software_versions.
+    """A CSV file with a row per exam: ai_score, manufacturer, manufacturer_model_name, software_versions.
 
-    It may also have exam (a name), study_date, and score_scale. Raises ConfigError with line, column and value.
+    A cohort table (`ai.cohort`) is one: of its other columns exam_id, study_date and gate are looked at, the rest is
+    not. Beside them there may be score_scale. Raises ConfigError with line, column and value.
     """
     try:
         content = path.read_bytes()
         rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"))))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ConfigError(f"{path} cannot be read as a table: {error}") from error
-    missing = [name for name in ("score", *_STRATUM) if not rows or name not in rows[0]]
+    missing = [name for name in ("ai_score", *_STRATUM) if not rows or name not in rows[0]]
     if missing:
         raise ConfigError(f"{path}: the table has no column {', '.join(missing)}, or no row")
-    exams = tuple(_row(path, number, row) for number, row in enumerate(rows, start=2))
-    scales = {row.get("score_scale") or SCREENING for row in rows}
+    read = [(line, row) for line, row in enumerate(rows, start=2) if (row.get("gate") or _READ) == _READ]
+    scales = {row.get("score_scale") or SCREENING for _, row in read}
     if len(scales) > 1:
         raise ConfigError(f"{path}: column score_scale has {len(scales)} values; allowed: one")
-    digest = hashlib.sha256(content).hexdigest()
-    return Sample(exams=exams, source=f"table {path.name}", data_sha256=digest, scale=scales.pop(), left_out={})
+    return Sample(
+        exams=tuple(_row(path, line, row) for line, row in read),
+        source=f"table {path.name}",
+        data_sha256=hashlib.sha256(content).hexdigest(),
+        scale=next(iter(scales), SCREENING),
+        left_out={_NOT_READ: len(rows) - len(read)} if len(read) < len(rows) else {},
+    )
 
 
 def _row(path: Path, line: int, row: Mapping[str, str]) -> ScoredExam:
     try:
-        score = float(row["score"])
+        score = float(row["ai_score"])
     except (TypeError, ValueError):
         score = math.nan
     if not 0.0 <= score <= 1.0:
-        raise ConfigError(f"{path}, line {line}: score: value '{row['score']}' is not allowed; allowed: 0 to 1")
+        raise ConfigError(f"{path}, line {line}: ai_score: value '{row['ai_score']}' is not allowed; allowed: 0 to 1")
     stratum = Stratum(**{name: (row[name] or "").strip() for name in _STRATUM})
-    return ScoredExam(row.get("exam") or f"line {line}", stratum, score, row.get("study_date") or "")
+    date = (row.get("study_date") or "").replace("-", "")
+    return ScoredExam(row.get("exam_id") or f"line {line}", stratum, score, date)
 
 
 def chosen(exams: Iterable[ScoredExam], wanted: Iterable[str]) -> list[ScoredExam]:

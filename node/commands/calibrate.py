@@ -35,8 +35,8 @@ TableOption = Annotated[
     Path | None,
     typer.Option(
         "--csv",
-        help="A table instead of this node's readings: score, manufacturer, manufacturer_model_name, "
-        "software_versions; perhaps exam, study_date, score_scale.",
+        help="A table instead of this node's readings: ai_score, manufacturer, manufacturer_model_name, "
+        "software_versions; a cohort table has them.",
     ),
 ]
 StratumOption = Annotated[

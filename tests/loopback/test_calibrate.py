@@ -6,13 +6,15 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import yaml
 
+from ai import cohort
 from ai.bundle import DEMO
 from ai.calibration import Calibration
 from ai.findings import Category, Reading
@@ -122,7 +124,7 @@ def test_a_stratum_gets_a_calibration_of_its_own_from_the_nodes_readings(tmp_pat
     assert [entry["action"] for entry in history["history"]] == ["apply", "revert"]
 
 
-HEADER = "score,manufacturer,manufacturer_model_name,software_versions"
+HEADER = "ai_score,manufacturer,manufacturer_model_name,software_versions"
 
 
 def test_a_table_makes_a_proposal_that_a_person_can_read(tmp_path: Path) -> None:
@@ -146,14 +148,32 @@ def test_a_table_makes_a_proposal_that_a_person_can_read(tmp_path: Path) -> None
     assert not (tmp_path / "mammo-node-data" / "calibration").exists(), "a proposal changes nothing"
 
 
+def test_a_cohort_table_is_such_a_table(tmp_path: Path) -> None:
+    columns = {
+        "exam_id": ["1.2.3", "1.2.4"],
+        "woman_id": ["w1", "w2"],
+        "round": [1, 1],
+        "study_date": [date(2026, 3, 1), date(2026, 3, 2)],
+        "manufacturer": ["Vendor A", "Vendor A"],
+        "manufacturer_model_name": ["X", "X"],
+        "software_versions": ["2.0", "2.0"],
+        "gate": ["READ", "BREAST_IMPLANT"],
+        "ai_score": [0.25, None],
+    }
+    cohort.write(pl.DataFrame(columns), tmp_path / "cohort.csv")
+    found = calibration_samples.of_table(tmp_path / "cohort.csv")
+    assert [(exam.name, exam.score, exam.study_date) for exam in found.exams] == [("1.2.3", 0.25, "20260301")]
+    assert found.left_out == {"not read": 1}
+
+
 @pytest.mark.parametrize(
     ("rows", "said_of_it"),
     [
-        ("score,manufacturer\n0.1,A", "has no column manufacturer_model_name, software_versions"),
+        ("ai_score,manufacturer\n0.1,A", "has no column manufacturer_model_name, software_versions"),
         (HEADER, "or no row"),
-        (f"{HEADER}\n0.1,A,X,1\n1.5,A,X,1", "line 3: score: value '1.5' is not allowed; allowed: 0 to 1"),
-        (f"{HEADER}\nnone,A,X,1", "line 2: score: value 'none'"),
-        (f"{HEADER}\nnan,A,X,1", "line 2: score: value 'nan'"),
+        (f"{HEADER}\n0.1,A,X,1\n1.5,A,X,1", "line 3: ai_score: value '1.5' is not allowed; allowed: 0 to 1"),
+        (f"{HEADER}\nnone,A,X,1", "line 2: ai_score: value 'none'"),
+        (f"{HEADER}\nnan,A,X,1", "line 2: ai_score: value 'nan'"),
         (f"{HEADER},score_scale\n0.1,A,X,1,screening\n0.1,A,X,1,other", "score_scale has 2 values"),
     ],
 )
