@@ -14,6 +14,10 @@ from ai.exam import View
 from ai.findings import Category, Stratum
 from ai.reasons import Reason, ReasonCode
 
+#: Details of a caution.
+OTHER_SCALE = "the calibration was made for another reading strategy"
+SEVERAL_SYSTEMS = "images of more than one system"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
@@ -74,10 +78,10 @@ class Scale:
         """The window that the exam belongs to; or None, and why there is none."""
         code = ReasonCode.NO_REFERENCE_POPULATION
         if self._calibration.scale != self._scores:
-            return None, (Reason(code, detail="the calibration was made for another reading strategy"),)
+            return None, (Reason(code, detail=OTHER_SCALE),)
         windows = {self._calibration.window_of(stratum) for stratum in strata}
         if len(set(strata)) > 1 and len(windows) > 1:
-            return None, (Reason(code, detail="images of more than one system"),)
+            return None, (Reason(code, detail=SEVERAL_SYSTEMS),)
         (window,) = windows
         return window, () if window is not None else (Reason(code),)
 

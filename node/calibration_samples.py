@@ -15,6 +15,7 @@ from typing import Any
 
 from ai.calibration import SCREENING
 from ai.findings import Category, Stratum
+from ai.placing import SEVERAL_SYSTEMS
 from ai.proposals import ScoredExam
 from node.calibrations import ServedModel
 from node.errors import ConfigError
@@ -90,8 +91,8 @@ def _unfit(reading: Mapping[str, Any], model: ServedModel, strategy: str) -> str
         return "read by another model"
     if reading["strategy"] != strategy:
         return "read with another strategy"
-    if reading["stratum"] is None or any(each["detail"] for each in reading.get("cautions", [])):
-        return "images of more than one system"
+    if any(each["detail"] == SEVERAL_SYSTEMS for each in reading.get("cautions", [])):
+        return SEVERAL_SYSTEMS
     return ""
 
 

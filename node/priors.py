@@ -6,8 +6,9 @@ an exam has no prior: a change that is shown between two women does more harm th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from pydicom.dataset import Dataset
 
@@ -32,11 +33,6 @@ class PriorStudy:
     instances: tuple[Instance, ...]
     headers: tuple[Dataset, ...]
 
-    @property
-    def whole(self) -> bool:
-        """Whether it holds all four standard views."""
-        return completeness.is_complete(frozenset(each.standard_view for each in self.instances if each.standard_view))
-
 
 @dataclass(frozen=True, slots=True)
 class PriorResult:
@@ -54,30 +50,29 @@ class Priors:
         self._outbox = outbox
         self._store = store
 
-    def studies(self, study: Study, instances: Sequence[Instance]) -> Iterator[PriorStudy]:
-        """Earlier studies of the woman of `study`, whose instances are given; the newest first."""
-        earlier = self._index.earlier_studies(study)
-        now = self._headers(instances) if earlier else ()
-        for each in earlier:
+    def studies(
+        self,
+        study: Study,
+        instances: Sequence[Instance],
+        worth: Callable[[Study, Sequence[Instance]], bool] = lambda _study, _instances: True,
+    ) -> Iterator[PriorStudy]:
+        """Earlier studies of the woman of `study`, whose instances are given; the newest first.
+
+        worth: judges each by its rows, before its files are read and checked against their hashes.
+        """
+        now: tuple[Dataset, ...] = ()
+        for each in self._index.earlier_studies(study):
             held = tuple(item for item in self._index.instances(each.study_instance_uid) if item.to_read)
+            if not worth(each, held):
+                continue
+            now = now or self._headers(instances)
             headers = self._headers(held)
             if now and headers and same_woman([*now, *headers]):
                 yield PriorStudy(each, held, headers)
 
-    def _whole(self, study: Study, instances: Sequence[Instance], most: int) -> list[PriorStudy]:
-        """At most that many earlier studies with all four standard views; the newest first."""
-        found: list[PriorStudy] = []
-        if most:
-            for each in self.studies(study, instances):
-                if each.whole:
-                    found.append(each)
-                if len(found) == most:
-                    break
-        return found
-
     def beside(self, stored: StoredExam, study: Study, instances: Sequence[Instance], most: int) -> StoredExam:
-        """A stored exam with at most that many priors, and the files of their images."""
-        found = self._whole(study, instances, most)
+        """A stored exam with at most that many priors that hold all four standard views, and their images' files."""
+        found = list(islice(self.studies(study, instances, _is_whole), most)) if most else []
         priors = [stored_exam(each.study, each.instances, self._store) for each in found]
         files = {uid: path for each in (*priors, stored) for uid, path in each.files.items()}
         exam = replace(stored.exam, priors=tuple(each.exam for each in priors))
@@ -89,18 +84,22 @@ class Priors:
         It is the one that the reading itself compares with; without one the latest that was read, else the latest
         that was answered as not read.
         """
-        compared = reading.prior.study_instance_uid if reading.prior is not None else ""
+        if reading.prior is not None:
+            wanted = reading.prior.study_instance_uid
+            compared = self.studies(study, instances, lambda each, _: each.study_instance_uid == wanted)
+        else:
+            compared = self.studies(study, instances, lambda each, _: self._reading(each) is not None)
         unread: PriorResult | None = None
-        for each in self.studies(study, instances):
-            uid = each.study.study_instance_uid
-            if compared and uid != compared:
-                continue
-            stored = self._outbox.reading(uid)
-            result = PriorResult(each, Reading.from_json(stored.reading_json) if stored else None)
-            if compared or (result.reading is not None and result.reading.category is not Category.NOT_READ):
+        for each in compared:
+            result = PriorResult(each, self._reading(each.study))
+            if reading.prior is not None or (result.reading and result.reading.category is not Category.NOT_READ):
                 return result
-            unread = unread or (result if result.reading is not None else None)
+            unread = unread or result
         return unread
+
+    def _reading(self, study: Study) -> Reading | None:
+        stored = self._outbox.reading(study.study_instance_uid)
+        return None if stored is None else Reading.from_json(stored.reading_json)
 
     def _headers(self, instances: Sequence[Instance]) -> tuple[Dataset, ...]:
         """Of the instances to be read whose files are as they were stored."""
@@ -115,6 +114,10 @@ class Priors:
             else:
                 found.append(header(self._store.path(instance.path)))
         return tuple(found)
+
+
+def _is_whole(_study: Study, instances: Sequence[Instance]) -> bool:
+    return completeness.is_complete(frozenset(each.standard_view for each in instances if each.standard_view))
 
 
 def same_woman(headers: Sequence[Dataset]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,9 @@ from node.config import Config
 from node.destinations import Outgoing
 from node.dimse import scu
 from node.settings import Peer
-from storage.records import StudyState
+from storage.index import Index
+from storage.outbox import Outbox
+from storage.records import Instance, StoredReading, StudyState
 from tests.support import wait_until
 from tests.support_exams import as_file, exam, settings
 
@@ -111,3 +114,36 @@ def other_evidence(report: Dataset) -> dict[str, set[str]]:
         }
         for study in report.get("PertinentOtherEvidenceSequence", [])
     }
+
+
+def keep_reading(index: Index, outbox: Outbox, reading: Reading, study_date: str) -> None:
+    """An answered exam in a node's records, with this reading and no files."""
+    now, study = datetime.now(UTC), reading.study_instance_uid
+    instance = Instance(
+        sop_instance_uid=f"{study}.1",
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
+        study_instance_uid=study,
+        series_instance_uid=f"{study}.0",
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        path="none",
+        sha256="",
+        size_bytes=0,
+        received_at=now,
+        calling_ae_title="ROOM1",
+        to_read=True,
+        rule="screening",
+        study_date=study_date,
+    )
+    index.add_instance(instance, lambda _views: None)
+    index.close_study(study, now, anyway=True)
+    index.advance(study, 1, {StudyState.READING: StudyState.ANSWERED})
+    outbox.save_reading(
+        StoredReading(
+            study_instance_uid=study,
+            revision=reading.revision,
+            reading_json=reading.to_json(),
+            category=reading.category,
+            previews={},
+            saved_at=now,
+        )
+    )

@@ -164,6 +164,8 @@ def change_lines(report: Report) -> list[str]:
     before, when = report.prior
     if before.category is Category.NOT_READ:
         return [f"Prior exam {date(when)} was not read by AI"]
+    if report.reading.category is Category.NOT_READ:
+        return [f"Prior exam {date(when)} was read by AI, this one was not"]
     lines = [f"Since {date(when)}:"]
     now, then = breast_scores(report.reading), breast_scores(before)
     lines += [_change_line(s, then[s], now[s]) for s in ImageLaterality if s in now and s in then]

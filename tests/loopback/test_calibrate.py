@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +24,7 @@ from node.app import Node
 from node.errors import ConfigError
 from storage.index import Index
 from storage.outbox import Outbox
-from storage.records import Instance, StoredReading, StudyState
-from tests.support_screening import ROOT, Screening, round_of, said, screening_config, screening_node
+from tests.support_screening import ROOT, Screening, keep_reading, round_of, said, screening_config, screening_node
 
 OWN = Calibration.model_validate_json((DEMO / "calibration.json").read_text()).version
 
@@ -49,40 +48,8 @@ def keep(node: Node, like: Reading, scores: np.ndarray) -> None:
     with node.database.transaction() as session:
         joined = node.database.joining(session)
         for number, score in enumerate(scores):
-            _keep(Index(joined), Outbox(joined), replace(like, score=float(score)), f"{ROOT}.9.{number}")
-
-
-def _keep(index: Index, outbox: Outbox, like: Reading, study: str) -> None:
-    now = datetime.now(UTC)
-    instance = Instance(
-        sop_instance_uid=f"{study}.1",
-        sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
-        study_instance_uid=study,
-        series_instance_uid=f"{study}.0",
-        transfer_syntax_uid="1.2.840.10008.1.2.1",
-        path="none",
-        sha256="",
-        size_bytes=0,
-        received_at=now,
-        calling_ae_title="ROOM1",
-        to_read=True,
-        rule="screening",
-        study_date="20260201",
-    )
-    index.add_instance(instance, lambda _views: None)
-    index.close_study(study, now, anyway=True)
-    index.advance(study, 1, {StudyState.READING: StudyState.ANSWERED})
-    reading = replace(like, study_instance_uid=study, revision=1, heat_maps=())
-    outbox.save_reading(
-        StoredReading(
-            study_instance_uid=study,
-            revision=1,
-            reading_json=reading.to_json(),
-            category=reading.category,
-            previews={},
-            saved_at=now,
-        )
-    )
+            reading = replace(like, study_instance_uid=f"{ROOT}.9.{number}", score=float(score), heat_maps=())
+            keep_reading(Index(joined), Outbox(joined), reading, "20260201")
 
 
 def unknown_equipment(screening: Screening) -> Reading:

@@ -214,6 +214,12 @@ def test_an_exam_that_was_not_read_is_shown_where_none_was_read(archive: Archive
     ]
 
 
+def test_an_exam_that_is_not_read_has_no_change_to_show() -> None:
+    """What its prior was must not be taken for an answer to this exam."""
+    one = report(unread_exam(), prior=(read_exam(), "20240301"))
+    assert change_lines(one) == ["Prior exam 2024-03-01 was read by AI, this one was not"]
+
+
 def test_what_the_reading_compared_with_comes_before_what_was_read(archive: Archive) -> None:
     archive.hold(1, "20220301")
     archive.hold(2, "20240301")
