@@ -77,6 +77,7 @@ class Engine:
         if device != "cpu":
             raise ValueError(f"device '{device}' is not available; there is: cpu")
         torch.set_num_threads(threads)
+        self._threads = threads
         loaded = [Bundle.load(folder) for folder in bundles]
         detection = [bundle for bundle in loaded if bundle.card.task is Task.DETECTION]
         composition = [bundle for bundle in loaded if bundle.card.task is Task.COMPOSITION]
@@ -127,7 +128,7 @@ class Engine:
 
         Never raises for what is in the exam or its files: the reading is then NOT_READ and says why.
         """
-        run = _Run(exam, files, Sources(files), revision, datetime.now(UTC))
+        run = _Run(exam, files, Sources(files, self._threads), revision, datetime.now(UTC))
         verdict = self._prepare(run)
         if isinstance(verdict, Ineligible):
             result = self._not_read(run, verdict.reasons, verdict.left_out)
@@ -154,7 +155,8 @@ class Engine:
             with run.stage("priors"):
                 priors = self._read_priors(run)
             with run.stage("detection"):
-                assessment = self._assess(views, priors)
+                read = self._detect(views)
+                assessment = self._assess(read, priors)
             with run.stage("calibration"):
                 placed = self._scale.place(assessment.score, strata(eligible.views.values()))
         except Exception as error:  # noqa: BLE001 the last border before a woman's exam: it must be told
@@ -177,6 +179,7 @@ class Engine:
             breasts=assessment.breasts,
             views=assessment.views,
             findings=assessment.findings,
+            details=tuple(each.output.detail for each in read.values() if each.output.detail is not None),
             heat_maps=assessment.heat_maps,
             composition=composition,
             stratum=placed.stratum,
@@ -204,9 +207,8 @@ class Engine:
         reader = PriorReader(self._detection.eligibility, self.algorithm, self._detect)
         return reader.read(run.exam, run.files, self._strategy.PRIORS)
 
-    def _assess(self, views: Mapping[StandardView, BreastImage], priors: PriorsRead) -> Assessment:
-        read, card = self._detect(views), self._detection.card
-        assessment = self._strategy.assess(read, card, priors.views, self._options)
+    def _assess(self, read: Mapping[StandardView, ReadView], priors: PriorsRead) -> Assessment:
+        assessment = self._strategy.assess(read, self._detection.card, priors.views, self._options)
         scores = [assessment.score, *(view.probability for view in assessment.views)]
         scores += [breast.probability for breast in assessment.breasts]
         if not all(np.isfinite(score) and 0.0 <= score <= 1.0 for score in scores):

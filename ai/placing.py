@@ -14,6 +14,8 @@ from ai.exam import View
 from ai.findings import Category, Stratum
 from ai.reasons import Reason, ReasonCode
 
+#: A window of fewer exams stands in for one that has yet to be learnt: no score has a place in it.
+_FEWEST = 2
 #: Details of a caution.
 OTHER_SCALE = "the calibration was made for another reading strategy"
 SEVERAL_SYSTEMS = "images of more than one system"
@@ -21,7 +23,7 @@ SEVERAL_SYSTEMS = "images of more than one system"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """A score's place. window: the name of the reference window. cautions: why the thresholds are borrowed."""
+    """A score's place. window: the name of the reference window. cautions: why it is a borrowed one."""
 
     stratum: Stratum
     window: str
@@ -63,11 +65,13 @@ class Scale:
         window, why = self._window(strata)
         percentile = self._calibration.percentile(score, window or ALL)
         category = self._points.category(percentile)
+        if self._calibration.windows[window or ALL].exams < _FEWEST:
+            category = Category.INDETERMINATE
         if why and category is Category.NEGATIVE and not self._lenient:
             category = Category.INDETERMINATE
         return Placed(
             stratum=strata[0],
-            window=window or f"{ALL} (borrowed)",
+            window=window or ALL,
             percentile=percentile,
             band=band(percentile),
             category=category,

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ai.findings import Category, Finding, PriorComparison, Reading
+from ai.findings import Category, Finding, PriorComparison, Reading, ViewDetail
 from ai.reasons import Reason
 
 
@@ -39,6 +39,8 @@ def reading_lines(reading: Reading) -> Iterator[str]:
         scores = [f"{each.image_laterality} {each.probability:.3f}" for each in reading.breasts]
         scores += [f"{each.standard_view} {each.probability:.3f}" for each in reading.views]
         yield f"scores: {', '.join(scores)}"
+    for detail in reading.details:
+        yield _detail(detail)
     for finding in reading.findings:
         yield _finding(reading, finding)
     if reading.prior is not None:
@@ -71,6 +73,11 @@ def _change(prior: PriorComparison) -> str:
         return f"prior of {prior.study_date} not read: " + "; ".join(reason.sentence for reason in prior.reasons)
     changes = [f"{b.image_laterality} {b.prior_probability:.3f} → {b.probability:.3f}" for b in prior.breasts]
     return f"since {prior.study_date}: {', '.join(changes)}"
+
+
+def _detail(detail: ViewDetail) -> str:
+    scores = ", ".join(f"{label} {score:.3f}" for label, score in detail.scores.items())
+    return f"{detail.standard_view}: {scores} (networks: {len(detail.networks)}; each one's answer with --json)"
 
 
 def _finding(reading: Reading, finding: Finding) -> str:

@@ -18,12 +18,12 @@ from node import logs, results
 from node.config import Config
 from node.exams import header
 from node.identity import device
-from node.priors import PriorResult, Priors
+from node.priors import PriorResult
 from node.results import Predecessor, Report
 from node.results._uids import derived_uid
 from node.settings import ResultChoice
 from storage.objects import AlteredObject, ObjectStore
-from storage.records import Delivery, DeliveryState, Instance, ResultObject, StoredReading, Study
+from storage.records import Delivery, DeliveryState, Instance, ResultObject, StoredReading
 
 log = logs.get(__name__)
 
@@ -43,10 +43,9 @@ class NoSource(RuntimeError):
 class Reporting:
     """Makes the result objects that the destinations ask for."""
 
-    def __init__(self, config: Config, store: ObjectStore, priors: Priors) -> None:
+    def __init__(self, config: Config, store: ObjectStore) -> None:
         self._config = config
         self._store = store
-        self._priors = priors
 
     def report(
         self,
@@ -54,11 +53,11 @@ class Reporting:
         instances: Sequence[Instance],
         earlier: Sequence[ResultObject],
         destinations: Sequence[str],
-        study: Study,
+        prior: PriorResult | None = None,
     ) -> Reported:
         """Make and store every object that `destinations` ask for; each kind with the same options once.
 
-        earlier: result objects of the study's earlier revisions. Raises NoSource.
+        earlier: result objects of the study's earlier revisions. prior: the woman's earlier exam. Raises NoSource.
         """
         reading = Reading.from_json(stored.reading_json)
         report = Report(
@@ -68,7 +67,7 @@ class Reporting:
             created_at=stored.saved_at,
             previews=self._previews(stored.previews),
         )
-        report = _beside(report, self._priors.result(reading, study, instances))
+        report = _beside(report, prior)
         wanted = self._wanted(destinations)
         made = {key: self._make(report, *key, stored.saved_at, earlier) for key in dict.fromkeys(wanted.values())}
         deliveries = [
@@ -193,6 +192,7 @@ def _predecessor(result: ResultObject) -> Predecessor:
         series_instance_uid=result.series_instance_uid,
         sop_class_uid=result.sop_class_uid,
         sop_instance_uid=result.sop_instance_uid,
+        kind=result.kind,
     )
 
 

@@ -143,7 +143,7 @@ def test_an_unknown_stratum_is_negative_only_where_the_site_says_so_and_always_t
 ) -> None:
     placed = scale(lenient).place(score, [OTHER])
     assert placed.category is category
-    assert placed.window == "all (borrowed)"
+    assert placed.window == ALL
     assert placed.percentile == pytest.approx(200 * score)
     assert [reason.code for reason in placed.cautions] == [ReasonCode.NO_REFERENCE_POPULATION]
 

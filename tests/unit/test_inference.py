@@ -95,7 +95,7 @@ def test_an_exam_is_read_whole_and_says_what_it_was_made_from(engine: Engine, tm
     assert all(len(each.pixel_sha256) == 64 for each in reading.inputs)
     assert (reading.algorithm.name, reading.algorithm.weights_sha256) == (card.name, card.weights_sha256)
     assert reading.algorithm.labelling == "Demonstration. Trained on synthetic images. Not for clinical use."
-    assert reading.algorithm.parameters == ("reference window: all (borrowed)",)
+    assert reading.algorithm.parameters == ("reference window: all",)
     for said in (reading.calibration_version, reading.preprocessing_version, reading.eligibility_version):
         assert said
     assert reading.device == "cpu"
