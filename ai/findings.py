@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass as _checked
 
 from ai.exam import ImageLaterality, StandardView
-from ai.reasons import Reason
+from ai.reasons import Caution, Reason
 
 
 class Category(StrEnum):
@@ -239,7 +239,7 @@ class Reading:
     band: int | None = None
     reasons: tuple[Reason, ...] = ()
     left_out: tuple[Reason, ...] = ()
-    cautions: tuple[Reason, ...] = ()
+    cautions: tuple[Caution, ...] = ()
     breasts: tuple[BreastAssessment, ...] = ()
     views: tuple[ViewAssessment, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ai.calibration import ALL, Calibration, OperatingPoints, band
 from ai.exam import View
 from ai.findings import Category, Stratum
-from ai.reasons import Reason, ReasonCode
+from ai.reasons import Caution, CautionCode
 
 #: A window of fewer exams stands in for one that has yet to be learnt: no score has a place in it.
 _FEWEST = 2
@@ -30,7 +30,7 @@ class Placed:
     percentile: float
     band: int
     category: Category
-    cautions: tuple[Reason, ...] = ()
+    cautions: tuple[Caution, ...] = ()
 
 
 class Scale:
@@ -78,16 +78,16 @@ class Scale:
             cautions=why,
         )
 
-    def _window(self, strata: Sequence[Stratum]) -> tuple[str | None, tuple[Reason, ...]]:
+    def _window(self, strata: Sequence[Stratum]) -> tuple[str | None, tuple[Caution, ...]]:
         """The window that the exam belongs to; or None, and why there is none."""
-        code = ReasonCode.NO_REFERENCE_POPULATION
+        code = CautionCode.NO_REFERENCE_POPULATION
         if self._calibration.scale != self._scores:
-            return None, (Reason(code, detail=OTHER_SCALE),)
+            return None, (Caution(code, detail=OTHER_SCALE),)
         windows = {self._calibration.window_of(stratum) for stratum in strata}
         if len(set(strata)) > 1 and len(windows) > 1:
-            return None, (Reason(code, detail=SEVERAL_SYSTEMS),)
+            return None, (Caution(code, detail=SEVERAL_SYSTEMS),)
         (window,) = windows
-        return window, () if window is not None else (Reason(code),)
+        return window, () if window is not None else (Caution(code),)
 
 
 def strata(views: Iterable[View]) -> tuple[Stratum, ...]:

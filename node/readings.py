@@ -14,8 +14,11 @@ def told(reading: Reading) -> dict[str, Any]:
     """The whole reading as plain data, without heat maps; reasons with their sentences."""
     content: dict[str, Any] = json.loads(reading.to_json())
     del content["heat_maps"]
-    for key in ("reasons", "left_out", "cautions"):
+    for key in ("reasons", "left_out"):
         content[key] = [_reason(reason) for reason in getattr(reading, key)]
+    content["cautions"] = [
+        {"code": str(each.code), "sentence": each.code.sentence, "detail": each.detail} for each in reading.cautions
+    ]
     if reading.prior is not None:
         content["prior"]["reasons"] = [_reason(reason) for reason in reading.prior.reasons]
     return content

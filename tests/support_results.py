@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from ai.exam import STANDARD_VIEWS
 from ai.findings import BreastChange, Category, FindingType, PriorComparison, Reading, Region
-from ai.reasons import Reason, ReasonCode
+from ai.reasons import Caution, CautionCode, Reason, ReasonCode
 from node.results import Predecessor, Report
 from tests.support_readings import (
     ALGORITHM,
@@ -212,7 +212,7 @@ def _compared_with_prior() -> Report:
         band=before.band,
         change_weight=0.5,
     )
-    caution = Reason(ReasonCode.NO_REFERENCE_POPULATION)
+    caution = Caution(CautionCode.NO_REFERENCE_POPULATION)
     algorithm = replace(ALGORITHM, parameters=("reference window: all",))
     reading = replace(one.reading, algorithm=algorithm, prior=compared, strategy="with_priors", cautions=(caution,))
     return report(reading, prior_sources=one.prior_sources)

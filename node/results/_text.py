@@ -10,7 +10,7 @@ from textwrap import wrap
 
 from ai.exam import STANDARD_VIEWS, ImageLaterality, ViewPosition
 from ai.findings import BreastComposition, Category, FindingType, PriorComparison, Reading
-from ai.reasons import Reason
+from ai.reasons import Caution, Reason
 from node.results import Report
 
 COMMENT_WIDTH = 32  # characters that OHIF draws beside a region without overlap
@@ -112,7 +112,7 @@ def missing_part(unread: list[str]) -> str:
     return ", ".join(unread)
 
 
-def counted(reasons: Iterable[Reason]) -> list[str]:
+def counted(reasons: Iterable[Reason | Caution]) -> list[str]:
     """Each different sentence once, with the number of images it concerns where that is more than one."""
     tally = Counter(reason.sentence for reason in reasons)
     return [f"{sentence} ({count} images)" if count > 1 else sentence for sentence, count in tally.items()]

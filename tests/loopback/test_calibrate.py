@@ -18,7 +18,7 @@ from ai import cohort
 from ai.bundle import DEMO
 from ai.calibration import Calibration
 from ai.findings import Category, Reading
-from ai.reasons import ReasonCode
+from ai.reasons import CautionCode
 from node import calibration_samples
 from node.app import Node
 from node.errors import ConfigError
@@ -56,7 +56,7 @@ def unknown_equipment(screening: Screening) -> Reading:
     reading = screening.read(*round_of(801, "20260301", PatientID="A"))
     assert reading.category is Category.INDETERMINATE
     assert reading.calibration_version == OWN
-    assert [caution.code for caution in reading.cautions] == [ReasonCode.NO_REFERENCE_POPULATION]
+    assert [caution.code for caution in reading.cautions] == [CautionCode.NO_REFERENCE_POPULATION]
     for report in screening.reports(f"{ROOT}.801"):
         assert "No reference population for this equipment, so not called negative" in said(report)
         assert "exams like this one" not in said(report)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ai.calibration import ALL, SCREENING, Calibration, OperatingPoints, ReferenceWindow, band
 from ai.findings import Category, Stratum
 from ai.placing import Scale
-from ai.reasons import ReasonCode
+from ai.reasons import CautionCode
 
 scores = st.floats(0, 1)
 samples = st.lists(scores, min_size=2, max_size=200).map(np.array)
@@ -145,7 +145,7 @@ def test_an_unknown_stratum_is_negative_only_where_the_site_says_so_and_always_t
     assert placed.category is category
     assert placed.window == ALL
     assert placed.percentile == pytest.approx(200 * score)
-    assert [reason.code for reason in placed.cautions] == [ReasonCode.NO_REFERENCE_POPULATION]
+    assert [reason.code for reason in placed.cautions] == [CautionCode.NO_REFERENCE_POPULATION]
 
 
 def test_the_pooled_window_is_no_borrowed_one_for_the_strata_it_was_learnt_from() -> None:

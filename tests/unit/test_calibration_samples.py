@@ -10,7 +10,7 @@ import pytest
 
 from ai.findings import Reading
 from ai.placing import OTHER_SCALE, SEVERAL_SYSTEMS
-from ai.reasons import Reason, ReasonCode
+from ai.reasons import Caution, CautionCode
 from node.calibration_samples import Period, Sample, chosen, of_readings
 from node.calibrations import served_model
 from node.holdings import Holdings
@@ -18,6 +18,7 @@ from node.settings import ReadingSettings
 from storage.database import Database
 from storage.index import Index
 from storage.outbox import Outbox
+from storage.refusals import Refusals
 from storage.schema import make_engine
 from tests.support_readings import ALGORITHM, read_exam, unread_exam
 from tests.support_screening import keep_reading
@@ -31,7 +32,7 @@ READ = read_exam(algorithm=OURS, score_scale="screening")
 def held(tmp_path: Path) -> Iterator[Holdings]:
     database = Database(make_engine(f"sqlite:///{tmp_path / 'index.sqlite'}"))
     database.create_schema()
-    yield Holdings(Index(database), Outbox(database))
+    yield Holdings(Index(database), Outbox(database), Refusals(database))
     database.engine.dispose()
 
 
@@ -46,8 +47,8 @@ def taken(held: Holdings, since: str = "", until: str = "", most: int = 100) -> 
     return of_readings(held, MODEL, "screening", Period(since, until), most)
 
 
-def cautious(detail: str) -> tuple[Reason, ...]:
-    return (Reason(ReasonCode.NO_REFERENCE_POPULATION, detail=detail),)
+def cautious(detail: str) -> tuple[Caution, ...]:
+    return (Caution(CautionCode.NO_REFERENCE_POPULATION, detail=detail),)
 
 
 def test_only_readings_of_this_model_and_strategy_on_one_system_are_taken(held: Holdings) -> None:

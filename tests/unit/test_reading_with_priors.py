@@ -18,7 +18,7 @@ from ai.exam import Exam
 from ai.findings import Reading
 from ai.inference import Engine
 from ai.reading.with_priors import with_change
-from ai.reasons import ReasonCode
+from ai.reasons import CautionCode, ReasonCode
 from node.results._text import change_lines, prior_scores
 from tests.support_exams import as_file, exam
 from tests.support_readings import report
@@ -99,7 +99,7 @@ def test_a_weight_raises_the_breast_that_changed_on_a_scale_of_its_own(comparing
     assert raised.score > plain.score == alone.score
     assert raised.prior is not None
     assert raised.prior.change_weight == 0.5
-    assert [caution.code for caution in raised.cautions] == [ReasonCode.NO_REFERENCE_POPULATION]
+    assert [caution.code for caution in raised.cautions] == [CautionCode.NO_REFERENCE_POPULATION]
     assert raised.views == plain.views
     assert "the change went into the score, weight 0.5" in change_lines(report(raised))
 
