@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass as _checked
 
 from ai.exam import ImageLaterality, StandardView
-from ai.reasons import Reason
+from ai.reasons import Caution, Reason
 
 
 class Category(StrEnum):
@@ -33,6 +33,7 @@ class FindingType(StrEnum):
     SOFT_TISSUE = "SOFT_TISSUE"  # SCT 129793001 Mammography breast density
     CALCIFICATION_CLUSTER = "CALCIFICATION_CLUSTER"  # SCT 129769006
     ARCHITECTURAL_DISTORTION = "ARCHITECTURAL_DISTORTION"  # SCT 129792006
+    SUSPICIOUS_REGION = "SUSPICIOUS_REGION"  # DCM 111099 Selected region: the model does not tell which kind
 
 
 class BreastComposition(StrEnum):
@@ -116,6 +117,42 @@ class HeatMap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegionOfInterest:
+    """A place that a network looked at more closely. Not a finding: there are such places in every healthy breast.
+
+    region: what of it lies in the image, if any does. input_row, input_column: of its first pixel in the network's own
+    input. attention: its share of the network's, 0–1.
+    """
+
+    region: Region | None
+    input_row: int
+    input_column: int
+    attention: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkDetail:
+    """What one network of a model said of a view: its scores by name, 0–1, and where it looked more closely."""
+
+    name: str
+    scores: Mapping[str, float]
+    regions_of_interest: tuple[RegionOfInterest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewDetail:
+    """What a model says of a view besides its malignancy score, for whoever compares it with others.
+
+    scores: by label, 0–1, of the model as a whole. networks: those that the model is made of.
+    """
+
+    sop_instance_uid: str
+    standard_view: StandardView
+    scores: Mapping[str, float]
+    networks: tuple[NetworkDetail, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompositionAssessment:
     """Breast composition of the exam, with the probability of each of a–d and who says so."""
 
@@ -148,6 +185,36 @@ class InputInstance:
     pixel_sha256: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreastChange:
+    """One breast's score in the prior exam and now, by the same model, before any weight is given to the change."""
+
+    image_laterality: ImageLaterality
+    prior_probability: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorComparison:
+    """The woman's prior exam as this reading saw it: read again, by the same model.
+
+    breasts, score: empty and None where the prior could not be read; `reasons` then say why. percentile, band: None
+    also where the prior's equipment has no reference population. change_weight: of the change in this reading's
+    scores; 0 where it was only reported. inputs: the prior's images that were read.
+    """
+
+    study_instance_uid: str
+    study_date: str
+    algorithm: Algorithm
+    breasts: tuple[BreastChange, ...] = ()
+    score: float | None = None
+    percentile: float | None = None
+    band: int | None = None
+    change_weight: float = 0.0
+    inputs: tuple[InputInstance, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+
+
 @_checked(frozen=True, slots=True, kw_only=True, config=ConfigDict(ser_json_bytes="base64", val_json_bytes="base64"))
 class Reading:
     """One exam's result. NOT_READ has `reasons` and no score, percentile, band, breast, view or finding.
@@ -155,7 +222,11 @@ class Reading:
     score: exam malignancy score 0–1. percentile: 0–100 within the stratum's reference window.
     band: 1–10, a tenth of a screening population each, 10 the most suspicious.
     reasons: why the exam was not read. left_out: images of a read or unread exam that were not used, and why.
-    started_at: start of analysis, timezone-aware (becomes Content Date/Time). timings_s: seconds per stage.
+    cautions: what limits an answer that was given, e.g. that percentile and band are of other equipment's population.
+    prior: the comparison with the woman's earlier exam, where the strategy made one.
+    score_scale: which reference windows place its scores (see `ai.reading`).
+    details: of models that tell more than a score. started_at: start of analysis, timezone-aware (becomes Content
+    Date/Time). timings_s: seconds per stage.
     """
 
     study_instance_uid: str
@@ -168,14 +239,18 @@ class Reading:
     band: int | None = None
     reasons: tuple[Reason, ...] = ()
     left_out: tuple[Reason, ...] = ()
+    cautions: tuple[Caution, ...] = ()
     breasts: tuple[BreastAssessment, ...] = ()
     views: tuple[ViewAssessment, ...] = ()
     findings: tuple[Finding, ...] = ()
+    details: tuple[ViewDetail, ...] = ()
     heat_maps: tuple[HeatMap, ...] = ()
     composition: CompositionAssessment | None = None
     stratum: Stratum | None = None
+    prior: PriorComparison | None = None
     inputs: tuple[InputInstance, ...] = ()
     strategy: str = ""
+    score_scale: str = ""
     calibration_version: str = ""
     preprocessing_version: str = ""
     eligibility_version: str = ""

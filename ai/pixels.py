@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from ai.decoding import PixelError, StoredImage
 from ai.exam import ImageLaterality, View
-from ai.geometry import Geometry, area_weights
+from ai.geometry import Geometry, area_weights, mean_rows
 from ai.reasons import ReasonCode
 
 PREPROCESSING_VERSION = "1"
@@ -73,6 +73,12 @@ class BreastImage:
         mask = self._mask_on(geometry)
         values[~mask] = 0.0
         return values, mask
+
+    def mask(self) -> NDArray[np.bool_]:
+        """The breast's mask on the stored image itself, (Rows, Columns)."""
+        rows, columns = self.image.values.shape
+        whole = Geometry.of((0, 0, columns, rows), flipped=False, spacing_mm=(1.0, 1.0), pitch_mm=1.0)
+        return self._mask_on(whole)
 
     def _mask_on(self, geometry: Geometry) -> NDArray[np.bool_]:
         columns, rows = np.arange(geometry.columns) + 0.5, np.arange(geometry.rows) + 0.5
@@ -176,7 +182,7 @@ def _coarse(values: NDArray[np.uint16]) -> tuple[NDArray[np.float32], float]:
 def _area_mean(values: NDArray[np.uint16], step: float) -> NDArray[np.float32]:
     height, width = values.shape
     rows, columns = max(1, int(height / step)), max(1, int(width / step))
-    down = area_weights(height, rows, step) @ values.astype(np.float32)
+    down = mean_rows(values, rows, step)
     return np.ascontiguousarray((area_weights(width, columns, step) @ down.T).T)
 
 

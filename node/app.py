@@ -49,9 +49,9 @@ class Node:
         )
         self.orders = Orders(rooms)
         self._stages = Stages(rooms)
-        self._intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
-        self.receiver = Receiver(config, self._intake)
-        self._decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
+        self.intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
+        self.receiver = Receiver(config, self.intake)
+        self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()))
         self._housekeeper = Housekeeper(self.index, self.store, self.orders, config.storage.retention_days)
 
@@ -60,8 +60,8 @@ class Node:
         return WebRooms(
             settings=self.config.web,
             holdings=holdings,
-            decoders=self._decoders,
-            intake=self._intake,
+            decoders=self.decoders,
+            intake=self.intake,
             maximum_object_bytes=self.config.network.max_object_bytes,
         )
 
@@ -86,7 +86,7 @@ class Node:
 
     def stop(self) -> None:
         """Stop cleanly; what is under way is finished or run again at the next start."""
-        self._decoders.stop()
+        self.decoders.stop()
         self.web.stop()
         self.receiver.stop()
         self._housekeeper.stop()

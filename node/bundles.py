@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,13 +15,14 @@ import ai
 from node.errors import ConfigError
 
 _SHIPPED = Path(ai.__file__).parent / "bundles"
-_TIMEOUT_S = 120
+_TIMEOUT_S = 600
 
 
 class Published(StrEnum):
     """Published networks that can be brought in; nothing of them is shipped."""
 
     NYU_DENSITY = "nyu-density"
+    NYU_GMIC = "nyu-gmic"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +38,16 @@ class BundleLine:
     whole: bool
 
 
-def import_published(network: Published, file: Path, folder: Path) -> BundleLine:
-    """Make a bundle of a published network's `file` in `folder`. Raises ConfigError."""
-    command = [sys.executable, "-m", "node.bundle_process", str(network), str(file), str(folder)]
+def import_published(
+    network: Published, files: Sequence[Path], folder: Path, *, allow_unknown_weights: bool = False
+) -> BundleLine:
+    """Make a bundle of a published network's `files` in `folder`. Raises ConfigError.
+
+    allow_unknown_weights: take files that are not the published ones, and mark the bundle as unverified.
+    """
+    command = [sys.executable, "-m", "node.bundle_process", str(network), str(folder), *map(str, files)]
+    if allow_unknown_weights:
+        command.append("--allow-unknown-weights")
     done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if done.returncode != 0:
         raise ConfigError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "the import failed")

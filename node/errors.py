@@ -116,6 +116,13 @@ class BadQuery(NodeError):
     http_status = 400
 
 
+class TooBroad(NodeError):
+    """A search would have to look at too much, one by one; the message says what narrows it."""
+
+    dimse_status = 0xA700
+    http_status = 413
+
+
 class NotAcceptable(NodeError):
     """None of the media types asked for can be given; the message names those that can."""
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
 
-from node import dicom_json
+from node import dicom_json, moments
 from node.names import folded
 from storage.catalogue import Level
 from storage.records import Entry
@@ -71,7 +71,7 @@ def entry(dataset: Dataset) -> Entry:
         patient_id=_text(dataset, "PatientID"),
         patient_name=folded(_text(dataset, "PatientName")),
         accession_number=_text(dataset, "AccessionNumber"),
-        study_date=_text(dataset, "StudyDate").replace(".", ""),
+        study_date=moments.sortable("DA", _text(dataset, "StudyDate")),
         modality=_text(dataset, "Modality"),
         study=study,
         series=series,

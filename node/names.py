@@ -33,12 +33,20 @@ def has_wildcard(text: str) -> bool:
 
 @lru_cache(maxsize=256)
 def pattern(wanted: str) -> re.Pattern[str]:
-    """As a regular expression: * any characters or none, ? any one, everything else itself."""
-    # runs of * are one: "a***b" must not cost more than "a*b"
-    parts = re.split(r"(\*+|\?)", wanted)
-    return re.compile(
-        "".join(".*" if part.startswith("*") else "." if part == "?" else re.escape(part) for part in parts), re.DOTALL
-    )
+    """As a regular expression: * any characters or none, ? any one, everything else itself.
+
+    What stands between two stars is found where it first occurs and not sought again (an atomic group), so that no
+    pattern takes longer than its length times the text's.
+    """
+    first, *others = (_fixed(part) for part in re.split(r"\*+", wanted))
+    if not others:
+        return re.compile(first, re.DOTALL)
+    between = "".join(f"(?>.*?{part})" for part in others[:-1])
+    return re.compile(f"{first}{between}.*{others[-1]}", re.DOTALL)
+
+
+def _fixed(part: str) -> str:
+    return "".join("." if letter == "?" else re.escape(letter) for letter in part)
 
 
 def _alike(wanted: str, group: str) -> bool:

@@ -5,6 +5,8 @@ Where the columns say all that was asked, SQL also does the paging; else matches
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -12,12 +14,13 @@ from itertools import islice
 from typing import Any
 
 from node import findable, moments, names, query
-from node.errors import BadQuery
+from node.errors import BadQuery, TooBroad
 from node.findable import COMPUTED, KEPT
 from node.query import Key, Matching
-from storage.catalogue import Catalogue, Found, Level, Narrowing
+from storage.catalogue import Catalogue, Found, Level, Narrowing, Summary
 
 _BATCH = 200
+_ADVICE = "narrow it by patient ID, name, accession number, study date or UID"
 
 #: Tag → the column that holds its values.
 _COLUMNS = {
@@ -33,11 +36,21 @@ _COLUMNS = {
     "00100020": "patient_id",
     "00100010": "patient_name",
 }
+#: Level → the column with its attributes as text.
+_TEXTS = {
+    Level.STUDY: "study_attributes",
+    Level.SERIES: "series_attributes",
+    Level.INSTANCE: "instance_attributes",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """What is searched for. within: UIDs of the study, and of the series, that it is confined to."""
+    """What is searched for.
+
+    within: UIDs of the study, and of the series, that it is confined to. most_looked_at: entries that may be looked at
+    one by one, where columns do not decide.
+    """
 
     level: Level
     keys: tuple[Key, ...] = ()
@@ -45,6 +58,7 @@ class Search:
     matching: Matching = field(default_factory=Matching)
     offset: int = 0
     limit: int = 1000
+    most_looked_at: int = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,42 +103,79 @@ def _allowed(level: Level) -> str:
 # ---------------------------------------------------------------- narrowing
 
 
+@dataclass(slots=True)
+class _Conditions:
+    """What is put together for a `Narrowing`; decided: tags of the keys about which nothing is left to find out."""
+
+    asked: Search
+    any_of: dict[str, Sequence[str]] = field(default_factory=dict)
+    between: dict[str, tuple[str, str]] = field(default_factory=dict)
+    like: list[tuple[str, str]] = field(default_factory=list)
+    decided: set[str] = field(default_factory=set)
+
+    def add(self, key: Key) -> None:
+        """Whatever columns can say of a key."""
+        if key.universal or (self.asked.matching.empty and '""' in key.values):
+            return
+        column = self._column(key)
+        if column == "study_date":
+            self._date(key)
+        elif column is None:
+            self._text(key)
+        elif column == "patient_name" or any(names.has_wildcard(value) for value in key.values):
+            pattern = _pattern(key)
+            if pattern:
+                self.like.append((column, pattern))
+        else:
+            self.any_of[column] = [value.strip() for value in key.values]
+            self.decided.add(key.tag)
+
+    def within(self, column: str, uid: str) -> None:
+        """Only this study, or series."""
+        wanted = self.any_of.get(column)
+        self.any_of[column] = [uid] if wanted is None or uid in wanted else []
+
+    def _column(self, key: Key) -> str | None:
+        of_whole_study = key.tag in (findable.MODALITIES_IN_STUDY, findable.SOP_CLASSES_IN_STUDY)
+        column = _COLUMNS.get(key.tag)
+        return None if column in self.any_of or (of_whole_study and self.asked.level is not Level.STUDY) else column
+
+    def _date(self, key: Key) -> None:
+        if len(key.values) != 1:
+            return
+        span = moments.asked("DA", key.values[0])
+        self.between["study_date"] = (span.lowest, span.highest)
+        together = self.asked.matching.combined and any(each.tag == "00080030" for each in self.asked.keys)
+        if not together:
+            self.decided.add(key.tag)
+
+    def _text(self, key: Key, column: str = "") -> None:
+        """Text that has to stand somewhere among the attributes of the key's level."""
+        column = column or next((name for level, name in _TEXTS.items() if key.tag in KEPT[level]), "")
+        for inner in key.items:
+            self._text(inner, column)
+        if column and key.vr in query.WILDCARD_VRS - {"PN"} and len(key.values) == 1:
+            longest = max(re.split(r"[*?]+", key.values[0].strip()), key=len)
+            if longest:
+                self.like.append((column, f"*{json.dumps(longest, ensure_ascii=False)[1:-1]}*"))
+
+
 def _narrowing(asked: Search) -> tuple[Narrowing, set[str]]:
     """Conditions on columns, and the tags of the keys that they decide for good."""
-    any_of: dict[str, Sequence[str]] = {}
-    between: dict[str, tuple[str, str]] = {}
-    like: dict[str, str] = {}
-    decided = set()
-    tags = {key.tag for key in asked.keys}
+    conditions = _Conditions(asked)
     for key in asked.keys:
-        column = _COLUMNS.get(key.tag)
-        if column is None or key.universal or (asked.matching.empty and '""' in key.values) or column in any_of:
-            continue
-        values = [value.strip() for value in key.values]
-        if key.tag == "00080020":
-            if len(values) == 1:
-                span = moments.asked("DA", values[0])
-                between[column] = (span.lowest, span.highest)
-                if not (asked.matching.combined and "00080030" in tags):
-                    decided.add(key.tag)
-        elif column == "patient_name" or any(names.has_wildcard(value) for value in values):
-            pattern = _pattern(key, values)
-            if pattern:
-                like[column] = pattern
-        else:
-            any_of[column] = values
-            decided.add(key.tag)
+        conditions.add(key)
     for name, uid in zip(("study_instance_uid", "series_instance_uid"), asked.within, strict=False):
-        wanted = any_of.get(name)
-        any_of[name] = [uid] if wanted is None or uid in wanted else []
-    return Narrowing(any_of=any_of, between=between, like=like), decided
+        conditions.within(name, uid)
+    narrowing = Narrowing(any_of=conditions.any_of, between=conditions.between, like=conditions.like)
+    return narrowing, conditions.decided
 
 
-def _pattern(key: Key, values: Sequence[str]) -> str:
+def _pattern(key: Key) -> str:
     """A pattern that at least everything wanted fulfils; "" where columns cannot help."""
-    if len(values) != 1:
+    if len(key.values) != 1:
         return ""
-    wanted = values[0].replace("?", "*")
+    wanted = key.values[0].strip().replace("?", "*")
     if key.vr != "PN":
         return wanted
     plain = names.folded(wanted)
@@ -137,11 +188,13 @@ def _pattern(key: Key, values: Sequence[str]) -> str:
 def _filtered(catalogue: Catalogue, asked: Search, narrowing: Narrowing, keys: Sequence[Key]) -> list[Found]:
     computed = any(key.tag in COMPUTED[level] for key in keys for level in Level)
     found: list[Found] = []
-    passed = 0
+    looked_at = passed = 0
     with closing(catalogue.find(asked.level, narrowing)) as rows:
         while len(found) <= asked.limit and (batch := list(islice(rows, _BATCH))):
-            candidates: Iterable[Found] = _counted(catalogue, asked.level, batch) if computed else batch
-            for candidate in candidates:
+            looked_at += len(batch)
+            if looked_at > asked.most_looked_at:
+                raise TooBroad(f"the search would look at more than {asked.most_looked_at} entries; {_ADVICE}")
+            for candidate in _counted(catalogue, asked.level, batch) if computed else batch:
                 if query.matches(keys, candidate.attributes, asked.matching):
                     passed += 1
                     if passed > asked.offset:
@@ -151,19 +204,17 @@ def _filtered(catalogue: Catalogue, asked: Search, narrowing: Narrowing, keys: S
 
 def _counted(catalogue: Catalogue, level: Level, found: Sequence[Found]) -> Iterator[Found]:
     """The matches with what is known of their study and series as a whole."""
-    studies = {each.uids[0] for each in found}
-    summaries = catalogue.summaries(studies)
-    series = catalogue.series_counts(studies) if level is not Level.STUDY else {}
+    summaries = catalogue.summaries({each.uids[0] for each in found})
     for each in found:
-        summary = summaries[each.uids[0]]
+        summary = summaries.get(each.uids[0], Summary())  # it may have been deleted in between
         counted: dict[str, Any] = {
             findable.MODALITIES_IN_STUDY: _values("CS", sorted(filter(None, summary.modalities))),
             findable.SOP_CLASSES_IN_STUDY: _values("UI", sorted(summary.sop_classes)),
-            findable.STUDY_SERIES: _values("IS", [summary.series]),
-            findable.STUDY_INSTANCES: _values("IS", [summary.instances]),
+            findable.STUDY_SERIES: _values("IS", [len(summary.series)]),
+            findable.STUDY_INSTANCES: _values("IS", [summary.series.total()]),
         }
         if level is not Level.STUDY:
-            counted[findable.SERIES_INSTANCES] = _values("IS", [series[each.uids[0], each.uids[1]]])
+            counted[findable.SERIES_INSTANCES] = _values("IS", [summary.series[each.uids[1]]])
         yield Found(each.uids, {**each.attributes, **counted})
 
 

@@ -6,6 +6,7 @@ SQL narrows and pages; what exactly matches is decided by whoever asks (`node.qu
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -39,6 +40,9 @@ _COLUMNS: Mapping[str, InstrumentedAttribute[str]] = {
     "modality": FoundSeriesRow.modality,
     "sop_instance_uid": FoundInstanceRow.sop_instance_uid,
     "sop_class_uid": FoundInstanceRow.sop_class_uid,
+    "study_attributes": FoundStudyRow.attributes,
+    "series_attributes": FoundSeriesRow.attributes,
+    "instance_attributes": FoundInstanceRow.attributes,
 }
 _LEVEL_OF = {FoundStudyRow: Level.STUDY, FoundSeriesRow: Level.SERIES, FoundInstanceRow: Level.INSTANCE}
 
@@ -47,13 +51,14 @@ _LEVEL_OF = {FoundStudyRow: Level.STUDY, FoundSeriesRow: Level.SERIES, FoundInst
 class Narrowing:
     """Conditions on columns (by name) that everything searched for fulfils.
 
-    any_of: one of these values. between: from the first to the second, both included ("" is open). like: a pattern
-    in which * stands for any characters.
+    any_of: one of these values. between: from the first to the second, both included. like: column and a pattern in
+    which * stands for any characters, upper and lower case alike on some databases; `attributes` of a level are its
+    text as JSON.
     """
 
     any_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
     between: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-    like: Mapping[str, str] = field(default_factory=dict)
+    like: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +71,11 @@ class Found:
 
 @dataclass(slots=True)
 class Summary:
-    """What a study or series contains."""
+    """What a study contains; series: UID → how many instances."""
 
     modalities: set[str] = field(default_factory=set)
     sop_classes: set[str] = field(default_factory=set)
-    series: int = 0
-    instances: int = 0
+    series: Counter[str] = field(default_factory=Counter)
 
 
 class Catalogue:
@@ -114,7 +118,9 @@ class Catalogue:
         query = _selected(level)
         for row, conditions in _conditions(narrowing).items():
             query = query.where(*conditions) if _within(row, level) else query.where(_exists(row, level, conditions))
-        query = query.order_by(*_order(level)).offset(offset).limit(limit).execution_options(yield_per=_BATCH)
+        query = query.order_by(*_order(level)).offset(offset).limit(limit)
+        if limit is None:
+            query = query.execution_options(yield_per=_BATCH)
         count = len(_uid_columns(level))
         with self._database.transaction() as session:
             for row in session.execute(query):
@@ -122,37 +128,25 @@ class Catalogue:
 
     def summaries(self, study_instance_uids: Iterable[str]) -> dict[str, Summary]:
         """What each of these studies contains."""
-        wanted = list(study_instance_uids)
-        found: dict[str, Summary] = {}
-        series = select(FoundSeriesRow.study_instance_uid, FoundSeriesRow.modality).where(
-            FoundSeriesRow.study_instance_uid.in_(wanted)
+        row, series = FoundInstanceRow, FoundSeriesRow
+        of_series = (row.study_instance_uid == series.study_instance_uid) & (
+            row.series_instance_uid == series.series_instance_uid
         )
-        row = FoundInstanceRow
-        instances = (
-            select(row.study_instance_uid, row.sop_class_uid, func.count())
-            .where(row.study_instance_uid.in_(wanted))
-            .group_by(row.study_instance_uid, row.sop_class_uid)
-        )
-        with self._database.transaction() as session:
-            for uid, modality in session.execute(series):
-                summary = found.setdefault(uid, Summary())
-                summary.series += 1
-                summary.modalities.add(modality)
-            for uid, sop_class, count in session.execute(instances):
-                found[uid].instances += count
-                found[uid].sop_classes.add(sop_class)
-        return found
-
-    def series_counts(self, study_instance_uids: Iterable[str]) -> dict[tuple[str, str], int]:
-        """(study, series) → how many instances, of every series of these studies."""
-        row = FoundInstanceRow
+        columns = (row.study_instance_uid, row.series_instance_uid, series.modality, row.sop_class_uid)
         query = (
-            select(row.study_instance_uid, row.series_instance_uid, func.count())
+            select(*columns, func.count())
+            .join(series, of_series)
             .where(row.study_instance_uid.in_(list(study_instance_uids)))
-            .group_by(row.study_instance_uid, row.series_instance_uid)
+            .group_by(*columns)
         )
+        found: dict[str, Summary] = {}
         with self._database.transaction() as session:
-            return {(study, series): count for study, series, count in session.execute(query)}
+            for study, series_uid, modality, sop_class, count in session.execute(query):
+                summary = found.setdefault(study, Summary())
+                summary.series[series_uid] += count
+                summary.modalities.add(modality)
+                summary.sop_classes.add(sop_class)
+        return found
 
     # ---------------------------------------------------------------- retrieving
 
@@ -292,16 +286,15 @@ def _conditions(narrowing: Narrowing) -> dict[Any, list[ColumnElement[bool]]]:
         found.setdefault(_COLUMNS[name].class_, []).append(_COLUMNS[name].in_(values))
     for name, (lowest, highest) in narrowing.between.items():
         column = _COLUMNS[name]
-        limits = [column >= lowest, *([column <= highest] if highest else [])]
-        found.setdefault(column.class_, []).extend(limits)
-    for name, pattern in narrowing.like.items():
+        found.setdefault(column.class_, []).extend((column >= lowest, column <= highest))
+    for name, pattern in narrowing.like:
         found.setdefault(_COLUMNS[name].class_, []).extend(_like(_COLUMNS[name], pattern))
     return found
 
 
 def _like(column: InstrumentedAttribute[str], pattern: str) -> list[ColumnElement[bool]]:
     """The pattern, and the range of its beginning, which an index can find."""
-    beginning = pattern.partition("*")[0]
+    beginning = pattern.partition("*")[0] if column.key != "attributes" else ""
     escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("*", "%")
     conditions: list[ColumnElement[bool]] = [column.like(escaped, escape="\\")]
     if beginning:

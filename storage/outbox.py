@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
@@ -30,15 +31,27 @@ class Outbox:
 
     # ---------------------------------------------------------------- readings and results
 
-    def save_reading(self, stored: records.StoredReading) -> bool:
-        """Save a reading, once per revision. False when that revision has one already."""
+    def save_reading(self, stored: records.StoredReading, refusals: Iterable[records.Refusal] = ()) -> bool:
+        """Save a reading and its refusals, once per revision. False when that revision has one already."""
         with self._database.transaction() as session:
             if session.get(schema.ReadingRow, (stored.study_instance_uid, stored.revision)) is not None:
                 return False
             values = asdict(stored)
             values["previews_json"] = json.dumps(values.pop("previews"))
             session.execute(insert(schema.ReadingRow).values(**values))
+            rows = [self._refusal(stored, refusal) for refusal in dict.fromkeys(refusals)]
+            if rows:
+                session.execute(insert(schema.RefusalRow), rows)
             return True
+
+    @staticmethod
+    def _refusal(stored: records.StoredReading, refusal: records.Refusal) -> dict[str, Any]:
+        return {
+            "study_instance_uid": stored.study_instance_uid,
+            "revision": stored.revision,
+            "saved_at": stored.saved_at,
+            **asdict(refusal),
+        }
 
     def reading(self, study_instance_uid: str, revision: int | None = None) -> records.StoredReading | None:
         """The reading of a revision, or the latest."""

@@ -74,7 +74,7 @@ class Instance:
 class Entry:
     """What searches find of one instance: DICOM JSON (PS3.18 F) by level, and the values that narrow a search.
 
-    patient_name: folded, as `node.query.folded` does, so that it is found without regard to case and accents.
+    patient_name: in lower case and without accents. study_date: YYYYMMDD or "".
     """
 
     study_instance_uid: str
@@ -136,6 +136,31 @@ class StoredReading:
     category: str
     previews: dict[str, str]
     saved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an image ("": the exam) was not read, by its code. left_out: it did not matter for the exam's answer."""
+
+    code: str
+    sop_instance_uid: str
+    left_out: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalCount:
+    """One code over many exams, each counted by its latest reading.
+
+    unread: exams that were not read and name it among the reasons. exams: all in which it occurs. first, last: when
+    the readings that name it were saved.
+    """
+
+    code: str
+    unread: int
+    exams: int
+    images: int
+    first: datetime
+    last: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 SCHEMA_VERSION = 2
 
 
+_CONNECTIONS = 60  # at most, beyond a few that are kept open: every association and web request may need one or two
+
+
 class UTCDateTime(TypeDecorator[datetime]):
     """Timezone-aware datetimes, kept as UTC (SQLite itself forgets the zone)."""
 
@@ -83,7 +86,10 @@ class StudyRow(Base):
     """See `storage.records.Study`."""
 
     __tablename__ = "study"
-    __table_args__ = (Index(None, "state", "due_at"),)
+    __table_args__ = (
+        Index(None, "state", "due_at"),
+        Index(None, "patient_id", "issuer_of_patient_id", "study_date"),
+    )
     study_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
     state: Mapped[str] = mapped_column(String(16))
     revision: Mapped[int] = mapped_column(default=0)
@@ -109,6 +115,18 @@ class ReadingRow(Base):
     category: Mapped[str] = mapped_column(String(16))
     previews_json: Mapped[str] = mapped_column(Text)
     saved_at: Mapped[datetime]
+
+
+class RefusalRow(Base):
+    """See `storage.records.Refusal`; of the reading of that revision, kept so that they can be counted."""
+
+    __tablename__ = "refusal"
+    study_instance_uid: Mapped[str] = mapped_column(ForeignKey("study.study_instance_uid"), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
+    code: Mapped[str] = mapped_column(String(32), primary_key=True)
+    left_out: Mapped[bool]
+    saved_at: Mapped[datetime] = mapped_column(index=True)
 
 
 class ResultObjectRow(Base):
@@ -227,10 +245,10 @@ def make_engine(database_url: str) -> Engine:
     """An engine for SQLite (pragmas set) or PostgreSQL. Creates a SQLite file's folder."""
     url = make_url(database_url)
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, max_overflow=_CONNECTIONS)
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": 30})
+    engine = create_engine(url, connect_args={"timeout": 30}, max_overflow=_CONNECTIONS)
     event.listen(engine, "connect", _sqlite_pragmas)
     return engine
 

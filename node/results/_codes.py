@@ -83,6 +83,7 @@ RENDERING_INTENT = _dcm("111056", "Rendering Intent")
 PRESENTATION_REQUIRED = _dcm("111150", "Presentation Required: Rendering device is expected to present")
 PRESENTATION_OPTIONAL = _dcm("111151", "Presentation Optional: Rendering device may present")
 NOT_FOR_PRESENTATION = _dcm("111152", "Not for Presentation: Rendering device expected not to present")
+SELECTED_REGION_DESCRIPTION = _dcm("111058", "Selected Region Description")
 SINGLE_IMAGE_FINDING = _dcm("111059", "Single Image Finding")
 CENTER = _dcm("111010", "Center")
 OUTLINE = _dcm("111041", "Outline")
@@ -171,6 +172,7 @@ FINDING_TYPES = {  # CID 6014
     FindingType.SOFT_TISSUE: _sct("129793001", "Mammography breast density"),
     FindingType.CALCIFICATION_CLUSTER: _sct("129769006", "Calcification Cluster"),
     FindingType.ARCHITECTURAL_DISTORTION: _sct("129792006", "Architectural distortion of breast"),
+    FindingType.SUSPICIOUS_REGION: _dcm("111099", "Selected region"),
 }
 COMPOSITIONS = {  # CID 6000
     BreastComposition.A: _sct("129716005", "Almost entirely fat"),

@@ -123,7 +123,9 @@ def _finding(report: Report, finding: Finding, number: int, intent: Code) -> Dat
         *_sr.algorithm_items(algorithm),
         _sr.num(_codes.CERTAINTY_OF_FINDING, value, _codes.PERCENT, "HAS PROPERTIES"),
     ]
-    if algorithm.calibrated:
+    if finding.finding_type is FindingType.SUSPICIOUS_REGION:  # TID 4013: it says why, and has no probability of cancer
+        children.append(_sr.text(_codes.SELECTED_REGION_DESCRIPTION, _text.SELECTED_REGION, "HAS PROPERTIES"))
+    elif algorithm.calibrated:
         children.append(_sr.num(_codes.PROBABILITY_OF_CANCER, value, _codes.PERCENT, "HAS PROPERTIES"))
     selected = _positions(report)[region.sop_instance_uid]
     for concept, graphic_type, points in (

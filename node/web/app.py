@@ -18,6 +18,9 @@ from node.web.rendered import Rendered
 from node.web.rooms import Rooms
 from node.web.stow import Storing
 
+#: What serves; each has its routes.
+ROOMS = (Searching, Metadata, Frames, Rendered, Instances, Storing)
+
 
 def make_app(rooms: Rooms) -> ASGIApp:
     """The ASGI application. Its description (OpenAPI) is at /openapi.json; there are no pages that load from afar."""
@@ -30,8 +33,8 @@ def make_app(rooms: Rooms) -> ASGIApp:
         middleware=_middleware(rooms.settings),
     )
     answer_errors(app)
-    for room in (Searching(rooms), Metadata(rooms), Frames(rooms), Rendered(rooms), Instances(rooms), Storing(rooms)):
-        app.include_router(room.router(), prefix=rooms.settings.path)
+    for room in ROOMS:
+        app.include_router(room(rooms).router(), prefix=rooms.settings.path)
     return Border(app, rooms)
 
 

@@ -8,6 +8,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from node import logs
@@ -18,6 +19,7 @@ from storage.database import DatabaseUnavailable
 
 log = logs.get(__name__)
 
+_GONE = 499  # nobody is there to be answered; as nginx logs it
 _MISDIRECTED = "Host: this node is not called that; allowed: this machine's own names, or the host of web.public_url"
 
 
@@ -47,6 +49,8 @@ class Border:
                 await answers.problem(421, _MISDIRECTED)(scope, receive, noting)
         except NodeError as error:  # while the body was sent: the connection is cut, so that nobody takes it for whole
             log.error("answer broken off", why=str(error), path=_path(scope))
+        except ClientDisconnect:
+            status = _GONE
         except Exception:  # the web side's border
             log.exception("request failed", path=_path(scope))
             if not status:

@@ -6,24 +6,40 @@ It is asked and answers over the socket FD (pickled; both ends are this software
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import sys
 import warnings
+from multiprocessing import reduction
 from multiprocessing.connection import Connection
 
 from node.web import pictures
-from node.web.wanted import Failed, FrameWanted, PictureWanted
+from node.web.wanted import Failed, FrameWanted, Made, PictureWanted
 
 
 def serve(pipe: Connection) -> None:
-    """One image after the other."""
+    """Say that it is ready, then one image after the other."""
+    pipe.send(True)
     while True:
         wanted: FrameWanted | PictureWanted = pipe.recv()
         try:
-            answer: bytes | Failed = pictures.made(wanted)
+            content = pictures.made(wanted)
         except Exception as error:  # noqa: BLE001  told to the node, which answers with it
-            answer = Failed(pictures.told(error))
-        pipe.send(answer)
+            pipe.send(Failed(pictures.told(error)))
+        else:
+            give(pipe, content)
+
+
+def give(pipe: Connection, content: bytes) -> None:
+    """Hand over memory that both processes have, so that the node need not hold a copy of it."""
+    descriptor = os.memfd_create("frame")
+    try:
+        with os.fdopen(descriptor, "wb", closefd=False) as file:
+            file.write(content)
+        pipe.send(Made(len(content)))
+        reduction.send_handle(pipe, descriptor, os.getppid())
+    finally:
+        os.close(descriptor)
 
 
 def main() -> None:

@@ -5,20 +5,42 @@ Each child is started when it is first needed and again when it has died; see `d
 
 from __future__ import annotations
 
+import os
 import queue
 import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing import reduction
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from node import logs
 from node.errors import NotUsable, Unavailable
-from node.web.wanted import Failed, FrameWanted, PictureWanted
+from node.web.wanted import Failed, FrameWanted, Made, PictureWanted
 
 log = logs.get(__name__)
+
+_START_TIMEOUT_S = 60.0
+_CHUNK_BYTES = 1024 * 1024
+
+
+class Decoded:
+    """What a decoder made, in memory that it shares; gone with the last reference to this."""
+
+    def __init__(self, descriptor: int, size: int) -> None:
+        self._descriptor = descriptor
+        self.size = size
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Its bytes, a piece at a time."""
+        for start in range(0, self.size, _CHUNK_BYTES):
+            yield os.pread(self._descriptor, min(_CHUNK_BYTES, self.size - start), start)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,8 +56,15 @@ class _Child:
         with far:
             command = [sys.executable, "-m", "node.web.decoder_process", str(far.fileno())]
             process = subprocess.Popen(command, pass_fds=[far.fileno()], stdin=subprocess.DEVNULL)
+        child = cls(process, Connection(near.detach()))
+        try:
+            ready = child.pipe.poll(_START_TIMEOUT_S) and child.pipe.recv()
+        except (EOFError, OSError):
+            ready = False
+        if not ready:
+            raise Unavailable(f"a decoder did not start; it ended with {child.end()}")
         log.info("decoder started", decoder_pid=process.pid)
-        return cls(process, Connection(near.detach()))
+        return child
 
     def end(self) -> int:
         """Kill it and return its exit status."""
@@ -48,7 +77,7 @@ class Decoders:
     """A few decoding processes. Thread-safe."""
 
     def __init__(self, count: int, timeout_s: float) -> None:
-        self._timeout_s = timeout_s
+        self._count, self._timeout_s = count, timeout_s
         self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()
         for _ in range(count):
             self._idle.put(None)
@@ -62,11 +91,16 @@ class Decoders:
         with self._lock:
             return [child.process.pid for child in self._children]
 
-    def frame(self, path: Path, number: int) -> bytes:
+    @property
+    def busy(self) -> int:
+        """How many of them work on an image."""
+        return self._count - self._idle.qsize()
+
+    def frame(self, path: Path, number: int) -> Decoded:
         """A frame's values as in Explicit VR Little Endian. Raises NotUsable, Unavailable."""
         return self._ask(FrameWanted(path, number))
 
-    def picture(self, wanted: PictureWanted) -> bytes:
+    def picture(self, wanted: PictureWanted) -> Decoded:
         """A frame as a picture. Raises NotUsable, Unavailable."""
         return self._ask(wanted)
 
@@ -79,20 +113,22 @@ class Decoders:
             child.process.kill()
             child.process.wait()
 
-    def _ask(self, wanted: FrameWanted | PictureWanted) -> bytes:
+    def _ask(self, wanted: FrameWanted | PictureWanted) -> Decoded:
         child = self._next()
         try:
             child.pipe.send(wanted)
             if not child.pipe.poll(self._timeout_s):
                 raise TimeoutError
-            answer: bytes | Failed = child.pipe.recv()
+            answer: Made | Failed = child.pipe.recv()
+            if isinstance(answer, Made):
+                made = Decoded(reduction.recv_handle(child.pipe), answer.size)
         except (EOFError, OSError) as error:
             self._gone(child, error)
             raise self._why(error) from error
         self._idle.put(child)
         if isinstance(answer, Failed):
             raise NotUsable(f"the image cannot be decoded: {answer.why}")
-        return answer
+        return made
 
     def _next(self) -> _Child:
         try:
@@ -105,10 +141,16 @@ class Decoders:
         if self._stopped:
             self._idle.put(None)
             raise Unavailable("the node is stopping")
-        if child is None:
+        return child or self._started()
+
+    def _started(self) -> _Child:
+        try:
             child = _Child.started()
-            with self._lock:
-                self._children.add(child)
+        except BaseException:
+            self._idle.put(None)
+            raise
+        with self._lock:
+            self._children.add(child)
         return child
 
     def _gone(self, child: _Child, error: Exception) -> None:

@@ -39,15 +39,17 @@ class Frames:
         for number in numbers:
             stored.check_frame(number)
         for accepted in media.accepted(request):
-            media_type, syntax = _offer(stored, accepted)
-            if media_type and (accepted.multipart or len(numbers) == 1 or accepted.media_type == "*/*"):
-                parts = [self._part(stored, number, media_type, syntax) for number in numbers]
+            offered = _offer(stored, accepted)
+            if offered[0] and (accepted.multipart or len(numbers) == 1 or accepted.media_type == "*/*"):
+                parts = [self._part(stored, number, offered, eager=number == numbers[0]) for number in numbers]
                 if accepted.multipart or accepted.media_type == "*/*":
-                    return answers.multipart(parts, media_type)
+                    return answers.multipart(parts, offered[0])
                 return answers.single(parts[0])
         raise _refused(stored)
 
-    def _part(self, stored: StoredFile, number: int, media_type: str, syntax: str) -> Part:
+    def _part(self, stored: StoredFile, number: int, offered: tuple[str, str], *, eager: bool) -> Part:
+        """eager: decode it now, so that an image that cannot be decoded is an error and not a broken answer."""
+        media_type, syntax = offered
         content_type = f"{media_type};transfer-syntax={syntax}"
         own = stored.transfer_syntax_uid
         if own in _ALSO_PLAIN and syntax in _ALSO_PLAIN:
@@ -55,7 +57,10 @@ class Frames:
             return Part(content_type, answers.of_file(stored.path, place), place.length)
         if syntax == own:
             return Part(content_type, lambda: [stored.encapsulated_frame(number)])
-        return Part(content_type, lambda: [self._rooms.decoders.frame(stored.path, number)])
+        if eager:
+            made = self._rooms.decoders.frame(stored.path, number)
+            return Part(content_type, lambda: made, made.size)
+        return Part(content_type, lambda: self._rooms.decoders.frame(stored.path, number))
 
 
 def _offer(stored: StoredFile, accepted: Accepted) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fastapi import APIRouter, Request, Response
 from pydicom import dcmwrite
@@ -59,7 +59,7 @@ class Instances:
         held = self._rooms.holdings.held(*uids)
         for accepted in media.accepted(request):
             if accepted.takes(media.DICOM) and (accepted.multipart or len(held) == 1 or accepted.media_type == "*/*"):
-                parts = [self._part(each, accepted) for each in held]
+                parts = [self._part(each, accepted, alone=len(held) == 1) for each in held]
                 if accepted.multipart or accepted.media_type == "*/*":
                     return answers.multipart(parts, media.DICOM)
                 return answers.single(parts[0])
@@ -67,7 +67,7 @@ class Instances:
             f'{media.MULTIPART}; type="{media.DICOM}"', *([media.DICOM] if len(held) == 1 else []), media.DICOM_JSON
         )
 
-    def _part(self, held: Held, accepted: Accepted) -> Part:
+    def _part(self, held: Held, accepted: Accepted, *, alone: bool) -> Part:
         path = self._rooms.holdings.whole(held)
         wanted = accepted.transfer_syntax
         anything = wanted == "*" or (not wanted and accepted.media_type == "*/*")
@@ -78,10 +78,13 @@ class Instances:
             raise NotAcceptable(
                 f"transfer-syntax: {wanted[:64]} cannot be given; allowed: *, {stored.transfer_syntax_uid}, {_PLAIN}"
             )
-        return self._transcoded(stored)
+        return self._transcoded(stored, alone=alone)
 
-    def _transcoded(self, stored: StoredFile) -> Part:
-        """Header and then frame after frame, so that no more than one frame is in memory."""
+    def _transcoded(self, stored: StoredFile, *, alone: bool) -> Part:
+        """Header and then frame after frame, so that no more than one frame is in memory.
+
+        alone: nothing else is asked for, so its first frame is decoded now, and a failure is an error.
+        """
         if stored.encapsulated and stored.transfer_syntax_uid not in media.OF_SYNTAX:
             raise NotAcceptable(
                 f"transfer-syntax: the instance is only to be had as {stored.transfer_syntax_uid}, or *"
@@ -93,22 +96,24 @@ class Instances:
         start += _pixel_element(stored, length)
         content_type = f"{media.DICOM};transfer-syntax={_PLAIN}"
 
+        first = self._frame(stored, 1) if alone else None
+
         def chunks() -> Iterator[bytes]:
             yield start
-            for number in range(1, stored.frames + 1):
+            yield from first or self._frame(stored, 1)
+            for number in range(2, stored.frames + 1):
                 yield from self._frame(stored, number)
             yield b"\0" * (length % 2)
 
         return Part(content_type, chunks, len(start) + length + length % 2)
 
-    def _frame(self, stored: StoredFile, number: int) -> Iterator[bytes]:
+    def _frame(self, stored: StoredFile, number: int) -> Iterable[bytes]:
         if stored.transfer_syntax_uid in _PLAIN_BYTES:
-            yield from answers.of_file(stored.path, stored.native_frame(number))()
-            return
+            return answers.of_file(stored.path, stored.native_frame(number))()
         frame = self._rooms.decoders.frame(stored.path, number)
-        if len(frame) != stored.frame_bytes:
+        if frame.size != stored.frame_bytes:
             raise NotUsable("a frame decoded to another size than its header says")
-        yield frame
+        return frame
 
 
 def _header(stored: StoredFile) -> bytes:

@@ -20,7 +20,7 @@ _CHARACTER_SET = {"vr": "CS", "Value": ["ISO_IR 192"]}
 _UIDS = ("0020000D", "0020000E", "00080018")
 
 #: What comes back without being asked for (PS3.18 Tables 10.6.3-3 to 10.6.3-5), by level.
-_RETURNED: Mapping[Level, frozenset[str]] = {
+RETURNED: Mapping[Level, frozenset[str]] = {
     Level.STUDY: findable.tags(
         """StudyDate StudyTime AccessionNumber ModalitiesInStudy ReferringPhysicianName TimezoneOffsetFromUTC
         StudyDescription PatientName PatientID PatientBirthDate PatientSex StudyInstanceUID StudyID
@@ -82,7 +82,7 @@ class Searching:
         return self._search(request, Level.INSTANCE, study, series)
 
     def _search(self, request: Request, level: Level, *within: str) -> Response:
-        media.check(request, media.DICOM_JSON, media.JSON)
+        media_type = media.check(request, media.DICOM_JSON, media.JSON)
         check_uids(*within)
         query = asked(request.query_params.multi_items(), self._rooms.settings.maximum_results)
         returned = _returned(level, within, query)
@@ -100,7 +100,8 @@ class Searching:
         base = self._rooms.base_url(request)
         warnings = [*query.warnings, *(["there are more matches; ask for them with offset"] if results.more else [])]
         headers = {"Warning": ", ".join(f'299 {self._rooms.name} "{each}"' for each in warnings)} if warnings else None
-        return answers.dicom_json([_answer(found, returned, base) for found in results.matches], headers=headers)
+        matches = [_answer(found, returned, base) for found in results.matches]
+        return answers.dicom_json(matches, media_type, headers=headers)
 
 
 def _returned(level: Level, within: tuple[str, ...], query: Asked) -> frozenset[str]:
@@ -110,7 +111,7 @@ def _returned(level: Level, within: tuple[str, ...], query: Asked) -> frozenset[
     if query.include_all:
         return every
     unnamed = levels[len(within) :] or [level]
-    wanted = frozenset().union(*(_RETURNED[each] for each in unnamed), _UIDS[: len(levels)])
+    wanted = frozenset().union(*(RETURNED[each] for each in unnamed), _UIDS[: len(levels)])
     return wanted | (query.included & every) | {key.tag for key in query.keys}
 
 

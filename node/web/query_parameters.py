@@ -29,8 +29,8 @@ class Asked:
 
 def asked(parameters: Sequence[tuple[str, str]], maximum_results: int) -> Asked:
     """Raises BadQuery, which names the parameter or attribute and what is allowed."""
-    options = {name: [value for key, value in parameters if key == name] for name in _OPTIONS}
-    matched = [(name, value) for name, value in parameters if name not in _OPTIONS]
+    options = {name: [value for key, value in parameters if key == name] for name in OPTIONS}
+    matched = [(name, value) for name, value in parameters if name not in OPTIONS]
     included, include_all = _included(options["includefield"])
     limit = _count("limit", options["limit"], maximum_results)
     warnings = []
@@ -49,7 +49,8 @@ def asked(parameters: Sequence[tuple[str, str]], maximum_results: int) -> Asked:
     )
 
 
-_OPTIONS = (
+#: What is no attribute.
+OPTIONS = (
     "accept",
     "charset",
     "emptyvaluematching",
@@ -140,5 +141,5 @@ def _attribute(name: str, text: str) -> tuple[str, str]:
     what = f"'{text[:64]}' is" if text != name else "this is"
     raise BadQuery(
         f"{name[:64]}: {what} no attribute; allowed: a keyword such as PatientID or a tag such as 00100020, "
-        f"and {', '.join(_OPTIONS)}"
+        f"and {', '.join(OPTIONS)}"
     )

@@ -13,10 +13,11 @@ from node.web import media
 from node.web.rooms import Rooms
 from node.web.wanted import PictureWanted
 
-_TYPES = ("image/jpeg", "image/png", "image/gif")
+#: Media types of pictures.
+TYPES = ("image/jpeg", "image/png", "image/gif")
 _FUNCTIONS = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}
 _THUMBNAIL = (256, 256)
-_LARGEST = 16384
+_LARGEST = 8192
 
 
 class Rendered:
@@ -66,7 +67,7 @@ class Rendered:
         return self._thumbnail(request, (study, series, instance), _one(frames))
 
     def _picture(self, request: Request, uids: Sequence[str], number: int) -> Response:
-        media_type = media.check(request, *_TYPES)
+        media_type = media.check(request, *TYPES)
         stored = self._image(uids)
         stored.check_frame(number)
         size, region = _viewport(request.query_params.get("viewport"), stored)
@@ -79,15 +80,18 @@ class Rendered:
             region=region,
             quality=_quality(request.query_params.get("quality")),
         )
-        return Response(self._rooms.decoders.picture(wanted), media_type=media_type)
+        return self._made(wanted)
 
     def _thumbnail(self, request: Request, uids: Sequence[str], number: int = 1) -> Response:
-        media_type = media.check(request, *_TYPES)
+        media_type = media.check(request, *TYPES)
         stored = self._image(uids)
         stored.check_frame(number)
         size, _ = _viewport(request.query_params.get("viewport"), stored)
         wanted = PictureWanted(path=stored.path, number=number, media_type=media_type, size=size or _THUMBNAIL)
-        return Response(self._rooms.decoders.picture(wanted), media_type=media_type)
+        return self._made(wanted)
+
+    def _made(self, wanted: PictureWanted) -> Response:
+        return Response(b"".join(self._rooms.decoders.picture(wanted)), media_type=wanted.media_type)
 
     def _image(self, uids: Sequence[str]) -> StoredFile:
         """The first image of what is named."""

@@ -15,6 +15,7 @@ from node.settings import WebSettings
 
 log = logs.get(__name__)
 
+_CONNECTIONS = 256  # at the same time; more are answered with 503
 _GRACE_S = 2  # for answers that are under way at a stop
 
 
@@ -49,6 +50,7 @@ class WebServer:
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=30,
+            limit_concurrency=_CONNECTIONS,
             timeout_graceful_shutdown=_GRACE_S,
         )
         self._server = uvicorn.Server(config)
@@ -64,7 +66,11 @@ class WebServer:
             return
         self._server.should_exit = True
         self._thread.join(_GRACE_S + 1)
-        self._socket.close()
+        if self._thread.is_alive():
+            self._server.force_exit = True  # the thread ends with the process, if not before
+            self._thread.join(1)
+        if not self._thread.is_alive():
+            self._socket.close()
         self._server = self._thread = self._socket = None
 
 

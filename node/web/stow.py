@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, Any
 
@@ -24,6 +25,7 @@ from node.web.rooms import Rooms, check_uids
 log = logs.get(__name__)
 
 _BATCH_BYTES = 1024 * 1024
+_DRAINED_BYTES = 64 * 1024 * 1024
 _COERCED = 0xB000  # stored, though not as a replacement of what is held
 _PROCESSING_FAILURE = 0x0110
 
@@ -51,24 +53,32 @@ class Storing:
         return await self._store(request, study)
 
     async def _store(self, request: Request, study: str) -> Response:
-        media.check(request, media.DICOM_JSON, media.JSON)
+        media_type = media.check(request, media.DICOM_JSON, media.JSON)
+        receiving = _Receiving(self._rooms, study)
+        try:
+            await self._receive(request, receiving)
+        except NodeError:
+            await _drained(request)
+            raise
+        except ClientDisconnect:
+            log.warning("the sender went away", stored=len(receiving.stored))
+            raise
+        finally:
+            await run_in_threadpool(receiving.end)
+        return receiving.answer(self._rooms.base_url(request), media_type)
+
+    async def _receive(self, request: Request, receiving: _Receiving) -> None:
         limit = self._rooms.settings.maximum_request_bytes
         boundary = boundary_of(request.headers.get("content-type", ""), media.DICOM)
         if int(request.headers.get("content-length") or 0) > limit:
             raise TooLarge(f"the body has more than web.maximum_request_bytes, {limit} bytes")
-        receiving = _Receiving(self._rooms, study)
         parts = Parts(boundary, self._rooms.holdings.incoming, self._rooms.maximum_object_bytes, receiving.part)
         try:
             async for batch in _batches(request, limit):
                 await run_in_threadpool(parts.feed, batch)
             parts.finish()
-        except ClientDisconnect:
-            log.warning("the sender went away", stored=len(receiving.stored))
-            raise
         finally:
             parts.close()
-            await run_in_threadpool(receiving.end)
-        return receiving.answer(self._rooms.base_url(request))
 
 
 async def _batches(request: Request, limit: int) -> AsyncIterator[bytes]:
@@ -83,6 +93,16 @@ async def _batches(request: Request, limit: int) -> AsyncIterator[bytes]:
             yield bytes(batch)
             batch.clear()
     yield bytes(batch)
+
+
+async def _drained(request: Request) -> None:
+    """Take a little more of a body that is refused: many senders read the answer only when all is sent."""
+    size = 0
+    with suppress(RuntimeError, ClientDisconnect):  # it is all here already, or nobody is there any more
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > _DRAINED_BYTES:
+                return
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +161,7 @@ class _Receiving:
 
     # ---------------------------------------------------------------- the answer (PS3.18 10.5.3)
 
-    def answer(self, base: str) -> Response:
+    def answer(self, base: str, media_type: str) -> Response:
         """The Store Instances Response, and the code that sums it up."""
         if not self.stored and not self.failed:
             raise BadQuery("the body holds no instance")
@@ -154,7 +174,7 @@ class _Receiving:
         studies = list(dict.fromkeys(accepted.study_instance_uid for _, accepted in self.stored))
         if len(studies) == 1:
             body[RETRIEVE_URL] = {"vr": "UR", "Value": [f"{base}/studies/{studies[0]}"]}
-        return answers.dicom_json(body, self._status())
+        return answers.dicom_json(body, media_type, self._status())
 
     def _status(self) -> int:
         if not self.stored:

@@ -35,6 +35,13 @@ class PictureWanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Made:
+    """What is wanted is there: so many bytes, in the memory whose descriptor follows on the socket."""
+
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Why there is no picture; nothing of a patient in it."""
 
