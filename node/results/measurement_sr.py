@@ -78,7 +78,7 @@ def _document_of(report: Report, options: OPTIONS, part: str = "", focus: str = 
     exam = _unread_exam(report) if unread else _read_exam(report, focus)
     findings = _findings(report, focus)
     lesions = [_lesion(report, finding, number) for number, finding in findings.items()]
-    groups = [exam, *lesions, *_companion(report, list(findings.values()), focus)]
+    groups = [exam, *lesions, *_companion(report, list(findings.values()))]
     children = [
         _sr.language(),
         *_sr.device_observer(report),
@@ -232,13 +232,14 @@ def _outline(region: Region) -> list[_sr.Point]:
     return [point for pair in zip(corners, middles, strict=False) for point in pair] + corners[-1:]
 
 
-def _companion(report: Report, findings: Sequence[Finding], focus: str) -> list[Dataset]:
+def _companion(report: Report, findings: Sequence[Finding]) -> list[Dataset]:
     """Beside a single lesion: the breast on another view as a region too, with that view's score and no finding.
 
     DicomSRValidator, where it counts exactly one region in all groups, takes the exam for a region without one.
+    Another view, also in a report about one image: on that image its text would lie upon the exam's.
     """
     reading = report.reading
-    views = [v for v in reading.views if len(v.breast_outline) > 2 and focus in ("", v.sop_instance_uid)]
+    views = [view for view in reading.views if len(view.breast_outline) > 2]
     if len(findings) != 1 or not views:
         return []
     view = max(views, key=lambda other: _unlike(findings[0], other))
