@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from pathlib import Path
 
 import hypothesis
 import pytest
 
 HOUSE_NUMBERS = "house numbers"
+#: Screenshots of the latest run of the tests in a browser; git does not keep them.
+PICTURES = Path(__file__).resolve().parents[1] / "browser-pictures"
 
 
 def pytest_configure() -> None:
@@ -40,3 +43,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("the house, measured")
         for line in numbers:
             terminalreporter.write_line(line)
+    if any(
+        report.nodeid.startswith("tests/browser/") for report in [*passed, *terminalreporter.stats.get("failed", [])]
+    ):
+        terminalreporter.write_line(f"screenshots: {PICTURES}")

@@ -21,10 +21,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, TimeoutError, sync_playwright
 
-from tests.support import REPOSITORY, require_tool
+from tests.conftest import PICTURES
+from tests.support import require_tool
 
-#: Screenshots of the latest run; git does not keep them.
-PICTURES = REPOSITORY / "browser-pictures"
 WAIT_S = 60.0
 _WINDOW = {"width": 1600, "height": 1000}
 #: Software rendering, and nothing of Chromium's own traffic.
@@ -172,7 +171,6 @@ class Viewer:
         PICTURES.mkdir(exist_ok=True)
         path = PICTURES / f"{name}.png"
         self._page.screenshot(path=path)
-        print(f"screenshot: {path}")
         return path
 
     def _listed_by(self, sop_instance_uid: str) -> str:
