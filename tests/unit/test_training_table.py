@@ -72,7 +72,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
             identity=Identity(patient_id=f"P{number}", patient_name="X^Y"),
             lesions=(LesionKind.SPICULATED_MASS,) if cancer else (),
             implant=number == 7,
-            pitch_mm=0.15,
+            pitch_mm=0.2,
         )
         exam = simulate_exam(spec)
         place = folder / f"e{number}"
