@@ -3,15 +3,16 @@ SHELL := /bin/bash
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help setup demo serve test judge check docs benchmark
+.PHONY: help setup demo serve test judge check docs card benchmark
 
 help:
 	@echo "make demo       read a made-up exam end to end; results in demo-out"
 	@echo "make serve      run the node with config.yaml, on loopback"
 	@echo "make test       run the tests (as root on Debian or Ubuntu it installs the peers they talk to)"
-	@echo "make judge      show the outside judges the whole matrix of result objects (some 6 minutes)"
+	@echo "make judge      show the outside judges the whole matrix of result objects (some 25 minutes)"
 	@echo "make check      style, types and import rules"
-	@echo "make docs       write docs/configuration.md anew"
+	@echo "make docs       write docs/configuration.md and docs/conformance.md anew"
+	@echo "make card       make docs/card.png anew"
 	@echo "make benchmark  print the measurements of benchmarks/"
 
 setup: $(INSTALLED)
@@ -41,6 +42,14 @@ check: setup
 
 docs: setup
 	PYTHONPATH=. $(BIN)/python scripts/settings_reference.py
+	PYTHONPATH=. $(BIN)/python scripts/conformance_statement.py
+
+card: setup
+	folder=$$(mktemp -d) && trap 'rm -r "$$folder"' EXIT && $(BIN)/mammo-node simulate-exam --seed 5 \
+		--lesion spiculated_mass --side L --patient-name 'Sætherås^Ánná Đuŋŋá' --out "$$folder/exam" && \
+	$(BIN)/mammo-node render "$$folder/exam" --result summary_sc --out "$$folder/card" && \
+	$(BIN)/python -c 'import sys; from PIL import Image; \
+		Image.open(sys.argv[1]).resize((1200, 900)).save("docs/card.png", optimize=True)' "$$folder"/card/*/*.png
 
 benchmark: setup
 	@for each in $(wildcard benchmarks/[a-z]*.py); do echo "== $$each"; PYTHONPATH=. $(BIN)/python "$$each" || exit 1; done

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import warnings
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,11 @@ import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import dcmread
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.encaps import get_frame
+from pydicom.encaps import generate_fragments
 from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_file_meta_info
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -39,48 +42,43 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from ai.reasons import Reason, ReasonCode
+from ai import elements, lossless_jpeg
+from ai.codestreams import Codestream, Cut, Malformed, read_jpeg, read_jpeg_2000
+from ai.image_pixel import MOST_PIXELS, ImagePixel, PixelError
+from ai.reasons import ReasonCode
+
+__all__ = ["PixelError", "StoredImage", "decode", "decode_frame", "decode_rle_frame", "read_image"]
 
 _UNCOMPRESSED = frozenset(
     (ImplicitVRLittleEndian, ExplicitVRLittleEndian, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian)
 )
 _Codec = Callable[[bytes], Any]
+_Header = Callable[[bytes], Codestream]
+_JPEG: tuple[_Header, _Codec] = (read_jpeg, imagecodecs.jpeg8_decode)
+_JPEG_LS: tuple[_Header, _Codec] = (read_jpeg, imagecodecs.jpegls_decode)
+_JPEG_2000: tuple[_Header, _Codec] = (read_jpeg_2000, imagecodecs.jpeg2k_decode)
 
-
-def _jpeg(frame: bytes) -> Any:
-    """JPEG of any process. libjpeg fills a cut stream with grey instead of failing: its end must be there."""
-    if not frame.rstrip(b"\x00").endswith(b"\xff\xd9"):
-        raise PixelError(ReasonCode.PIXEL_DATA_SHORT, "JPEG stream without an end")
-    return imagecodecs.jpeg_decode(frame)
-
-
-# Lossy syntaxes decode too, for the preview of an image that eligibility then refuses.
-_CODECS: Mapping[str, _Codec] = {
-    JPEGBaseline8Bit: _jpeg,
-    JPEGExtended12Bit: _jpeg,
-    JPEGLossless: _jpeg,
-    JPEGLosslessSV1: _jpeg,
-    JPEGLSLossless: imagecodecs.jpegls_decode,
-    JPEGLSNearLossless: imagecodecs.jpegls_decode,
-    JPEG2000Lossless: imagecodecs.jpeg2k_decode,
-    JPEG2000: imagecodecs.jpeg2k_decode,
-    HTJ2KLossless: imagecodecs.jpeg2k_decode,
-    HTJ2KLosslessRPCL: imagecodecs.jpeg2k_decode,
-    HTJ2K: imagecodecs.jpeg2k_decode,
+_LOSSLESS: Mapping[str, tuple[_Header, _Codec]] = {
+    JPEGLossless: _JPEG,
+    JPEGLosslessSV1: _JPEG,
+    JPEGLSLossless: _JPEG_LS,
+    JPEG2000Lossless: _JPEG_2000,
+    HTJ2KLossless: _JPEG_2000,
+    HTJ2KLosslessRPCL: _JPEG_2000,
+}
+# These decode too, for the preview of an image that eligibility then refuses.
+_LOSSY: Mapping[str, tuple[_Header, _Codec]] = {
+    JPEGBaseline8Bit: _JPEG,
+    JPEGExtended12Bit: _JPEG,
+    JPEGLSNearLossless: _JPEG_LS,
+    JPEG2000: _JPEG_2000,
+    HTJ2K: _JPEG_2000,
 }
 
-
-class PixelError(Exception):
-    """An image whose pixels cannot be used. `code` says why; `detail` holds no patient's name or ID."""
-
-    def __init__(self, code: ReasonCode, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else str(code))
-        self.code = code
-        self.detail = detail
-
-    def reason(self, sop_instance_uid: str) -> Reason:
-        """As the reason for leaving out that image."""
-        return Reason(self.code, sop_instance_uid, self.detail)
+#: How the streams begin, and an RLE header (PS3.5 G.5) of one or two segments.
+_STREAM_STARTS = (b"\xff\xd8", b"\xff\x4f", b"\0\0\0\x0cjP", b"\1\0\0\0\x40\0\0\0", b"\2\0\0\0\x40\0\0\0")
+_MOST_INFLATED = 2 * MOST_PIXELS + (64 << 20)
+_PIECE, _GROUP_LENGTH_ENDS = 1 << 16, 144
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,155 +98,202 @@ def read_image(path: Path, sop_instance_uid: str) -> StoredImage:
     """Decode the stored instance at `path`, which must be the image named.
 
     Raises PixelError: INSTANCE_UNREADABLE (no such file, no DICOM, another instance), PIXEL_DATA_MISSING, _SHORT,
-    _UNDECODABLE, TRANSFER_SYNTAX, BIT_DEPTH, PHOTOMETRIC_INTERPRETATION.
+    _UNDECODABLE, LOSSY_COMPRESSION (in a stream that ought to be lossless), TRANSFER_SYNTAX, MATRIX_SIZE, BIT_DEPTH,
+    PHOTOMETRIC_INTERPRETATION, TOMOSYNTHESIS (several frames).
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of odd values elsewhere in the header; `View` judged those
         try:
+            _refuse_inflation(path)
             dataset = dcmread(path)
+        except PixelError:
+            raise
         except (OSError, EOFError, InvalidDicomError) as error:
             raise PixelError(ReasonCode.INSTANCE_UNREADABLE, type(error).__name__) from error
         except Exception as error:  # a damaged file fails pydicom's parser in many ways
             raise PixelError(ReasonCode.INSTANCE_UNREADABLE, f"not parsable: {type(error).__name__}") from error
-        if str(dataset.get("SOPInstanceUID", "")) != sop_instance_uid:
+        if elements.text(dataset, "SOPInstanceUID") != sop_instance_uid:
             raise PixelError(ReasonCode.INSTANCE_UNREADABLE, "the file does not hold this instance")
         return decode(dataset)
 
 
 def decode(dataset: Dataset) -> StoredImage:
     """The pixels of an instance read with its file meta information. Raises PixelError as `read_image` does."""
-    layout = _Layout.of(dataset)
-    if "PixelData" not in dataset or not dataset.PixelData:
+    layout = ImagePixel.of(dataset)
+    data = elements.value(dataset, "PixelData")
+    if not data or not isinstance(data, bytes):
         raise PixelError(ReasonCode.PIXEL_DATA_MISSING)
-    syntax = str(getattr(dataset.file_meta, "TransferSyntaxUID", ""))
+    syntax = elements.text(dataset.file_meta, "TransferSyntaxUID")
     if syntax in _UNCOMPRESSED:
-        raw = _uncompressed(dataset.PixelData, layout, big_endian=syntax == ExplicitVRBigEndian)
+        raw = _uncompressed(dataset["PixelData"], layout, big_endian=syntax == ExplicitVRBigEndian)
     elif syntax == RLELossless:
-        raw = _rle(_frame(dataset), layout)
-    elif syntax in _CODECS:
-        raw = _compressed(_frame(dataset), layout, _CODECS[syntax])
+        raw = _rle(_frame(data), layout)
+    elif syntax in _LOSSLESS:
+        raw = _compressed(_frame(data), layout, *_LOSSLESS[syntax], lossless=True)
+    elif syntax in _LOSSY:
+        raw = _compressed(_frame(data), layout, *_LOSSY[syntax], lossless=False)
     else:
         raise PixelError(ReasonCode.TRANSFER_SYNTAX, syntax)
-    return _as_displayed(raw, layout, str(dataset.SOPInstanceUID))
+    return _as_displayed(raw, layout, elements.text(dataset, "SOPInstanceUID"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Layout:
-    """The Image Pixel Module (PS3.3 C.7.6.3) as far as decoding needs it."""
+def decode_frame(frame: bytes, transfer_syntax_uid: str) -> NDArray[np.generic]:
+    """A compressed frame's stored values as its codec gives them: rows × columns, × 3 in colour (as RGB).
 
-    rows: int
-    columns: int
-    bits_allocated: int
-    bits_stored: int
-    high_bit: int
-    signed: bool
-    inverted: bool
-    padding: tuple[int, int] | None
-
-    @classmethod
-    def of(cls, dataset: Dataset) -> _Layout:
-        bits_allocated, bits_stored = _integer(dataset, "BitsAllocated"), _integer(dataset, "BitsStored")
-        if bits_allocated not in (8, 16) or not 1 <= bits_stored <= bits_allocated:
-            raise PixelError(ReasonCode.BIT_DEPTH, f"{bits_stored} of {bits_allocated} bits")
-        photometric = str(dataset.get("PhotometricInterpretation", ""))
-        if photometric not in ("MONOCHROME1", "MONOCHROME2") or _integer(dataset, "SamplesPerPixel", 1) != 1:
-            raise PixelError(ReasonCode.PHOTOMETRIC_INTERPRETATION, f"'{photometric}'")
-        if _integer(dataset, "NumberOfFrames", 1) > 1:
-            raise PixelError(ReasonCode.TOMOSYNTHESIS, "more than one frame")
-        rows, columns = _integer(dataset, "Rows"), _integer(dataset, "Columns")
-        if rows < 1 or columns < 1:
-            raise PixelError(ReasonCode.MATRIX_SIZE, f"{rows} × {columns}")
-        high_bit = _integer(dataset, "HighBit", bits_stored - 1)
-        return cls(
-            rows=rows,
-            columns=columns,
-            bits_allocated=bits_allocated,
-            bits_stored=bits_stored,
-            high_bit=high_bit if bits_stored - 1 <= high_bit < bits_allocated else bits_stored - 1,
-            signed=_integer(dataset, "PixelRepresentation") == 1,
-            inverted=photometric == "MONOCHROME1",
-            padding=_padding(dataset),
-        )
-
-
-def _integer(dataset: Dataset, keyword: str, default: int = 0) -> int:
+    Not for RLE, whose frames do not say their size: see `decode_rle_frame`. Raises PixelError.
+    """
+    known = {**_LOSSLESS, **_LOSSY}.get(transfer_syntax_uid)
+    if known is None:
+        raise PixelError(ReasonCode.TRANSFER_SYNTAX, transfer_syntax_uid)
+    header, codec = known
     try:
-        value = dataset.get(keyword)
-        return default if value is None or value == "" else int(value)
-    except (TypeError, ValueError):
-        return default
+        told = header(frame)
+        if told.rows * told.columns > MOST_PIXELS:
+            raise PixelError(ReasonCode.MATRIX_SIZE, f"{told.rows} × {told.columns}")
+        return np.asarray(codec(frame))
+    except PixelError:
+        raise
+    except Exception as error:  # codecs raise their own types; for us they all mean this
+        raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, type(error).__name__) from error
 
 
-def _padding(dataset: Dataset) -> tuple[int, int] | None:
-    """Stored values that are no image (PS3.3 C.7.5.1.1.2): one, or a range to Pixel Padding Range Limit."""
-    if dataset.get("PixelPaddingValue") is None:
-        return None
-    value = _integer(dataset, "PixelPaddingValue")
-    limit = _integer(dataset, "PixelPaddingRangeLimit", value)
-    return min(value, limit), max(value, limit)
-
-
-def _frame(dataset: Dataset) -> bytes:
-    """The one frame, whose fragments may be several."""
+def decode_rle_frame(frame: bytes, bits_allocated: int, count: int) -> NDArray[np.generic]:
+    """The `count` values of an RLE frame (PS3.5 G), plane by plane, 8 or 16 bits each. Raises PixelError."""
+    width = bits_allocated // 8
     try:
-        frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
-    except Exception as error:  # the offsets and items are the sender's; any fault in them means the same
+        data = imagecodecs.dicomrle_decode(frame, f"<u{width}", out=count * width)
+    except Exception as error:
+        raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, f"RLE: {type(error).__name__}") from error
+    if len(data) < count * width:
+        raise PixelError(ReasonCode.PIXEL_DATA_SHORT, f"{len(data)} of {count * width} bytes")
+    return np.frombuffer(data, f"<u{width}", count)
+
+
+def _refuse_inflation(path: Path) -> None:
+    """A deflated file is inflated whole to be read; here, without keeping it, whether that would fill the memory."""
+    meta = read_file_meta_info(path)
+    if elements.text(meta, "TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
+        return
+    length = elements.integer(meta, "FileMetaInformationGroupLength")
+    if length is None:
+        raise InvalidDicomError("no length of the file meta information")
+    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+    with path.open("rb") as file:
+        file.seek(_GROUP_LENGTH_ENDS + length)
+        while (deflated := file.read(_PIECE)) and size <= _MOST_INFLATED:
+            size += len(inflater.decompress(deflated))
+    if size > _MOST_INFLATED:
+        raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, f"inflates to more than {_MOST_INFLATED} bytes")
+
+
+def _frame(data: bytes) -> bytes:
+    """The one frame: all fragments together, whatever the offset tables say of them (PS3.5 A.4)."""
+    try:
+        first, *fragments = generate_fragments(data)
+    except Exception as error:  # the items are the sender's; any fault in them means the same
         raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, f"encapsulation: {type(error).__name__}") from error
+    if first.startswith(_STREAM_STARTS):  # the offset table, which must come first, was forgotten
+        fragments.insert(0, first)
+    frame = b"".join(fragments)
     if not frame:
         raise PixelError(ReasonCode.PIXEL_DATA_MISSING, "empty frame")
     return frame
 
 
-def _uncompressed(data: bytes, layout: _Layout, *, big_endian: bool) -> NDArray[np.generic]:
-    count, width = layout.rows * layout.columns, layout.bits_allocated // 8
-    if len(data) < count * width:
-        raise PixelError(ReasonCode.PIXEL_DATA_SHORT, f"{len(data)} of {count * width} bytes")
+def _uncompressed(element: DataElement, layout: ImagePixel, *, big_endian: bool) -> NDArray[np.generic]:
+    data, width, needed = bytes(element.value), layout.bits_allocated // 8, layout.size_bytes
+    if element.is_undefined_length:
+        raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, "encapsulated in an uncompressed transfer syntax")
+    if len(data) < needed:
+        raise PixelError(ReasonCode.PIXEL_DATA_SHORT, f"{len(data)} of {needed} bytes")
+    if len(data) - needed > max(1, needed // 32):  # a little more is somebody's padding
+        raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, f"{len(data)} bytes where there should be {needed}")
+    if big_endian and width == 1 and element.VR == "OW":
+        data = np.frombuffer(data[: len(data) // 2 * 2], np.uint16).byteswap().tobytes()
     kind = "u1" if width == 1 else ">u2" if big_endian else "<u2"
-    return np.frombuffer(data, kind, count).reshape(layout.rows, layout.columns)
+    return np.frombuffer(data, kind, layout.rows * layout.columns).reshape(layout.rows, layout.columns)
 
 
-def _rle(frame: bytes, layout: _Layout) -> NDArray[np.generic]:
+def _rle(frame: bytes, layout: ImagePixel) -> NDArray[np.generic]:
     """PS3.5 G: one segment per byte, the most significant first."""
-    count, width = layout.rows * layout.columns, layout.bits_allocated // 8
-    try:
-        data = imagecodecs.dicomrle_decode(frame, f"<u{width}")
-    except Exception as error:
-        raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, f"RLE: {type(error).__name__}") from error
-    if len(data) < count * width:
-        raise PixelError(ReasonCode.PIXEL_DATA_SHORT, f"{len(data)} of {count * width} bytes")
-    return np.frombuffer(data, f"<u{width}", count).reshape(layout.rows, layout.columns)
+    values = decode_rle_frame(frame, layout.bits_allocated, layout.rows * layout.columns)
+    return values.reshape(layout.rows, layout.columns)
 
 
-def _compressed(frame: bytes, layout: _Layout, codec: _Codec) -> NDArray[np.generic]:
+def _compressed(
+    frame: bytes, layout: ImagePixel, header: _Header, codec: _Codec, *, lossless: bool
+) -> NDArray[np.generic]:
+    """The values, if the stream is what the header says, before and after it is decoded."""
     try:
+        told = header(frame)
+        _check_size(told, layout)
+        if lossless and not told.lossless:
+            raise PixelError(ReasonCode.LOSSY_COMPRESSION, "within a lossless transfer syntax")
         raw = np.asarray(codec(frame))
+        _check_values(raw, told, layout)
+        lossless_jpeg.check(frame, told, raw)
     except PixelError:
         raise
+    except Cut as error:
+        raise PixelError(ReasonCode.PIXEL_DATA_SHORT, str(error)) from error
+    except Malformed as error:
+        raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, str(error)) from error
     except Exception as error:  # codecs raise their own types; for us they all mean this
         raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, type(error).__name__) from error
-    if raw.shape != (layout.rows, layout.columns):
-        shape = " × ".join(map(str, raw.shape))
-        raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, f"decoded to {shape}, not {layout.rows} × {layout.columns}")
-    if raw.dtype.kind not in "ui" or raw.dtype.itemsize > 2:
-        raise PixelError(ReasonCode.BIT_DEPTH, f"decoded to {raw.dtype}")
     return raw
 
 
-def _as_displayed(raw: NDArray[np.generic], layout: _Layout, sop_instance_uid: str) -> StoredImage:
+def _check_size(told: Codestream, layout: ImagePixel) -> None:
+    if (told.rows, told.columns, told.components) != (layout.rows, layout.columns, 1):
+        said = f"{told.rows} × {told.columns} × {told.components}"
+        raise Malformed(f"the stream holds {said}, not {layout.rows} × {layout.columns}")
+    if told.bits > 16:
+        raise PixelError(ReasonCode.BIT_DEPTH, f"{told.bits} bits in the stream")
+
+
+def _check_values(raw: NDArray[np.generic], told: Codestream, layout: ImagePixel) -> None:
+    if raw.shape != (layout.rows, layout.columns) or raw.dtype.kind not in "ui" or raw.dtype.itemsize > 2:
+        raise Malformed(f"decoded to {' × '.join(map(str, raw.shape))} {raw.dtype}")
+    if raw.dtype.kind == "u" and int(raw.max()) >> told.bits:
+        raise Malformed(f"decoded to values of more than {told.bits} bits")
+
+
+def _as_displayed(raw: NDArray[np.generic], layout: ImagePixel, sop_instance_uid: str) -> StoredImage:
     """Drop unused bits, hash, shift signed values up, invert MONOCHROME1, put padding at 0."""
     mask, sign = (1 << layout.bits_stored) - 1, 1 << (layout.bits_stored - 1)
     values = raw.astype(np.uint16)
     if shift := layout.high_bit + 1 - layout.bits_stored:
         values >>= shift
     values &= mask
-    stored = (values ^ sign).astype(np.int32) - sign if layout.signed else values
-    digest = hashlib.sha256(stored.astype("<i2" if layout.signed else "<u2").tobytes()).hexdigest()
     if layout.signed:
-        values ^= sign
+        values ^= sign  # from here on the lowest value is 0
+    stored = (values - sign).view(np.int16) if layout.signed else values
+    digest = hashlib.sha256(stored.astype(stored.dtype.newbyteorder("<"), copy=False).data).hexdigest()
+    padded = _padded(raw, stored, layout)
     if layout.inverted:
         np.subtract(mask, values, out=values)
-    if layout.padding is not None:
-        low, high = layout.padding
-        values[(stored >= low) & (stored <= high)] = 0
+    if padded is not None:
+        values *= ~padded
     values.flags.writeable = False
     return StoredImage(sop_instance_uid, values, mask, digest)
+
+
+def _padded(
+    raw: NDArray[np.generic], stored: NDArray[np.int16 | np.uint16], layout: ImagePixel
+) -> NDArray[np.bool_] | None:
+    """Which pixels are padding, or None where they are 0 already."""
+    if layout.padding is None:
+        return None
+    low, high = layout.padding
+    if not layout.padding_is_stored:
+        whole = raw.astype(np.uint16)
+        return np.asarray(_between(whole.view(np.int16) if layout.signed else whole, low, high))
+    if high == 0 and not layout.inverted and not layout.signed:
+        return None
+    return np.asarray(_between(stored, low, high))
+
+
+def _between(values: NDArray[np.int16 | np.uint16], low: int, high: int) -> NDArray[np.bool_]:
+    if low == 0 and values.dtype.kind == "u":
+        return values <= high
+    return (values >= low) & (values <= high)

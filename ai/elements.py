@@ -87,6 +87,30 @@ def is_yes(dataset: Dataset, keyword: str) -> bool:
     return text(dataset, keyword).upper() == "YES"
 
 
+def is_flagged(dataset: Dataset, keyword: str, clear: str = "NO") -> bool:
+    """Whether an element is there and says anything but `clear` or nothing; what cannot be read says something."""
+    if keyword not in dataset:
+        return False
+    found = text(dataset, keyword).upper()
+    return found != clear if found else not _is_empty(dataset, keyword)
+
+
+def _is_empty(dataset: Dataset, keyword: str) -> bool:
+    try:
+        return not dataset.get(keyword)
+    except _UNREADABLE:
+        return False
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """The single value as a finite number."""
+    try:
+        found = float(text(dataset, keyword))
+    except ValueError:
+        return None
+    return found if math.isfinite(found) else None
+
+
 def date(dataset: Dataset, keyword: str) -> str:
     """A DA value as YYYYMMDD; the old form YYYY.MM.DD is accepted (PS3.5 6.2). "" for anything else."""
     digits = text(dataset, keyword).replace(".", "")

@@ -87,12 +87,13 @@ class Span(BaseModel):
 class EligibilityRules(BaseModel):
     """What a model may be given. Spacing in mm at the detector; age in whole years on the study date.
 
-    A missing birth date or sex is accepted unless `age_required` or `sexes` without "" says otherwise.
+    A missing age or sex is accepted unless `age_required` or `sexes` without "" says otherwise, and so is a missing
+    magnification factor (estimated, of the X-ray geometry: magnification views have 1.5 and more).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    version: str = "1"
+    version: str = "2"
     sop_classes: tuple[str, ...] = (str(DigitalMammographyXRayImageStorageForPresentation),)
     transfer_syntaxes: tuple[str, ...] = LOSSLESS_TRANSFER_SYNTAXES
     photometric_interpretations: tuple[str, ...] = ("MONOCHROME1", "MONOCHROME2")
@@ -100,6 +101,7 @@ class EligibilityRules(BaseModel):
     rows: Span = Span(low=512, high=8192)
     columns: Span = Span(low=384, high=8192)
     imager_pixel_spacing_mm: Span = Span(low=0.04, high=0.205)
+    magnification_factor: Span = Span(low=0.9, high=1.3)
     synthesized_2d: bool = False
     view_modifiers: tuple[str, ...] = ()
     age_years: Span = Span(low=18, high=110)
@@ -163,11 +165,13 @@ def _kind(view: View, rules: EligibilityRules) -> tuple[ReasonCode, str] | None:
     """Is it the kind of image the model reads?"""
     uid, mammography = view.sop_class_uid, view.modality == "MG"
     types = {value.upper() for value in view.image_type}
-    synthesized, from_tomosynthesis = bool(types & _SYNTHESIZED_TYPES), bool(types & _TOMOSYNTHESIS_TYPES)
+    synthesized = view.synthesized_2d or bool(types & _SYNTHESIZED_TYPES)
+    from_tomosynthesis = bool(types & _TOMOSYNTHESIS_TYPES)
     for_processing = uid == DigitalMammographyXRayImageStorageForProcessing
     several_frames = view.number_of_frames > 1
     checks = (
         (uid.startswith(_SECONDARY_CAPTURE_ROOT), ReasonCode.SECONDARY_CAPTURE, ""),
+        (view.digitised_film, ReasonCode.SECONDARY_CAPTURE, "digitised film"),
         (not mammography, ReasonCode.NOT_MAMMOGRAPHY, f"modality '{view.modality}'"),
         (uid in _TOMOSYNTHESIS_CLASSES or uid == CTImageStorage, ReasonCode.TOMOSYNTHESIS, ""),
         (synthesized and not rules.synthesized_2d, ReasonCode.SYNTHESIZED_2D, ""),
@@ -175,17 +179,19 @@ def _kind(view: View, rules: EligibilityRules) -> tuple[ReasonCode, str] | None:
         (for_processing or view.presentation_intent_type == "FOR PROCESSING", ReasonCode.FOR_PROCESSING, ""),
         (uid not in rules.sop_classes, ReasonCode.NOT_MAMMOGRAPHY, f"SOP class {uid}"),
         (several_frames, ReasonCode.TOMOSYNTHESIS, f"{view.number_of_frames} frames"),
+        (view.contrast_enhanced, ReasonCode.CONTRAST_ENHANCED, ""),
     )
     return _first(checks)
 
 
 def _what_is_shown(view: View, rules: EligibilityRules) -> tuple[ReasonCode, str] | None:
     """Is it one of the four views of a whole, native breast?"""
-    modifiers = sorted(set(view.view_modifiers) - set(rules.view_modifiers))
+    modifiers = _modifiers(view, rules)
     checks = (
         (view.quality_control_image, ReasonCode.QUALITY_CONTROL_IMAGE, ""),
         (view.specimen, ReasonCode.SPECIMEN, ""),
         (view.image_laterality is None, ReasonCode.LATERALITY_MISSING, ""),
+        (view.laterality_contradicted, ReasonCode.LATERALITY_CONTRADICTED, "by another element of the header"),
         (view.view_position is None, ReasonCode.NOT_STANDARD_VIEW, ""),
         (bool(modifiers), ReasonCode.VIEW_MODIFIER, ", ".join(modifiers)),
         (view.partial_view, ReasonCode.PARTIAL_VIEW, ""),
@@ -193,6 +199,18 @@ def _what_is_shown(view: View, rules: EligibilityRules) -> tuple[ReasonCode, str
         (view.burned_in_annotation, ReasonCode.BURNED_IN_ANNOTATION, ""),
     )
     return _first(checks)
+
+
+def _modifiers(view: View, rules: EligibilityRules) -> list[str]:
+    """View modifiers that the card does not allow, and what shows a modified view where it is not coded."""
+    found = sorted(set(view.view_modifiers) - set(rules.view_modifiers))
+    if any(value.upper().startswith("STEREO") for value in view.image_type):
+        found.append("stereo")
+    if view.special_paddle:
+        found.append("paddle")
+    if view.magnification_factor is not None and view.magnification_factor not in rules.magnification_factor:
+        found.append(f"magnification {view.magnification_factor:g}")
+    return found
 
 
 def _encoding(view: View, rules: EligibilityRules) -> tuple[ReasonCode, str] | None:
@@ -231,9 +249,10 @@ def _identity_reasons(exam: Exam) -> tuple[Reason, ...]:
     """All images, read or not, must be of one woman and one day: another woman's image may be any of them."""
     patients = {view.patient_id for view in exam.views}
     issuers = {view.issuer_of_patient_id for view in exam.views} - {""}
+    born = {view.patient_birth_date for view in exam.views} - {""}
     dates = {view.study_date for view in exam.views} - {""}
     reasons = []
-    if len(patients) > 1 or len(issuers) > 1:
+    if len(patients) > 1 or len(issuers) > 1 or len(born) > 1:
         reasons.append(Reason(ReasonCode.PATIENT_CONFLICT))
     if len(dates) > 1:
         reasons.append(Reason(ReasonCode.STUDY_DATE_CONFLICT))
@@ -252,11 +271,11 @@ def _woman_reasons(exam: Exam, rules: EligibilityRules) -> tuple[Reason, ...]:
 
 
 def _age_years(view: View) -> int | None:
-    """Whole years on the study date, or None when either date is missing or no date."""
+    """Whole years on the study date, or what Patient's Age says where that cannot be told."""
     try:
         born, studied = date.fromisoformat(view.patient_birth_date), date.fromisoformat(view.study_date)
     except ValueError:
-        return None
+        return view.patient_age_years
     return studied.year - born.year - ((studied.month, studied.day) < (born.month, born.day))
 
 

@@ -15,7 +15,7 @@ from typing import Self
 
 from pydicom.dataset import Dataset
 
-from ai import elements
+from ai import elements, view_marks
 
 
 class ImageLaterality(StrEnum):
@@ -63,7 +63,8 @@ class View:
     """One image instance, as its header describes it. Text elements are stripped; absent ones are "" or None.
 
     rows, columns, bits: of the stored image. imager_pixel_spacing_mm: (row, column) at the detector.
-    view_modifiers: code values of CID 4015. acquired_at: DICOM DT string, sorts repeats.
+    view_modifiers: code values of CID 4015. acquired_at: DICOM DT string, sorts repeats. synthesized_2d,
+    special_paddle, laterality_contradicted and the like: see `ai.view_marks`.
     """
 
     sop_instance_uid: str
@@ -93,6 +94,12 @@ class View:
     specimen: bool = False
     breast_implant_present: bool = False
     partial_view: bool = False
+    digitised_film: bool = False
+    contrast_enhanced: bool = False
+    synthesized_2d: bool = False
+    special_paddle: bool = False
+    laterality_contradicted: bool = False
+    magnification_factor: float | None = None
     manufacturer: str = ""
     manufacturer_model_name: str = ""
     software_versions: tuple[str, ...] = ()
@@ -101,6 +108,7 @@ class View:
     patient_id: str = ""
     issuer_of_patient_id: str = ""
     patient_birth_date: str = ""
+    patient_age_years: int | None = None
     patient_sex: str = ""
 
     @property
@@ -122,6 +130,7 @@ class View:
     @classmethod
     def _read(cls, dataset: Dataset) -> Self:
         # Reading each element by keyword keeps this a table; defaults stand where the header is silent.
+        laterality = _image_laterality(dataset)
         return cls(
             sop_instance_uid=_identifying_uid(dataset, "SOPInstanceUID"),
             sop_class_uid=_identifying_uid(dataset, "SOPClassUID"),
@@ -130,7 +139,7 @@ class View:
             transfer_syntax_uid=elements.text(getattr(dataset, "file_meta", Dataset()), "TransferSyntaxUID"),
             modality=elements.text(dataset, "Modality"),
             image_type=elements.texts(dataset, "ImageType"),
-            image_laterality=_image_laterality(dataset),
+            image_laterality=laterality,
             view_position=_view_position(dataset),
             view_modifiers=_view_modifiers(dataset),
             presentation_intent_type=elements.text(dataset, "PresentationIntentType"),
@@ -144,12 +153,18 @@ class View:
             pixel_representation=_or(elements.integer(dataset, "PixelRepresentation"), 0),
             pixel_padding_value=elements.integer(dataset, "PixelPaddingValue"),
             imager_pixel_spacing_mm=elements.lengths(dataset, "ImagerPixelSpacing"),
-            lossy_image_compression=elements.text(dataset, "LossyImageCompression") == "01",
-            burned_in_annotation=elements.is_yes(dataset, "BurnedInAnnotation"),
-            quality_control_image=elements.is_yes(dataset, "QualityControlImage"),
-            specimen=bool(elements.items(dataset, "SpecimenDescriptionSequence")),
-            breast_implant_present=elements.is_yes(dataset, "BreastImplantPresent"),
-            partial_view=elements.is_yes(dataset, "PartialView"),
+            lossy_image_compression=view_marks.lossy_compression(dataset),
+            burned_in_annotation=elements.is_flagged(dataset, "BurnedInAnnotation"),
+            quality_control_image=elements.is_flagged(dataset, "QualityControlImage"),
+            specimen=view_marks.specimen(dataset),
+            breast_implant_present=elements.is_flagged(dataset, "BreastImplantPresent"),
+            partial_view=view_marks.partial_view(dataset),
+            digitised_film=view_marks.digitised_film(dataset),
+            contrast_enhanced=view_marks.contrast_enhanced(dataset),
+            synthesized_2d=view_marks.synthesized_2d(dataset),
+            special_paddle=view_marks.special_paddle(dataset),
+            laterality_contradicted=view_marks.laterality_contradicted(dataset, laterality or ""),
+            magnification_factor=elements.number(dataset, "EstimatedRadiographicMagnificationFactor"),
             manufacturer=elements.text(dataset, "Manufacturer"),
             manufacturer_model_name=elements.text(dataset, "ManufacturerModelName"),
             software_versions=elements.texts(dataset, "SoftwareVersions"),
@@ -158,6 +173,7 @@ class View:
             patient_id=elements.text(dataset, "PatientID"),
             issuer_of_patient_id=elements.text(dataset, "IssuerOfPatientID"),
             patient_birth_date=elements.date(dataset, "PatientBirthDate"),
+            patient_age_years=view_marks.age_years(dataset),
             patient_sex=elements.text(dataset, "PatientSex"),
         )
 

@@ -33,6 +33,7 @@ class FindingType(StrEnum):
     SOFT_TISSUE = "SOFT_TISSUE"  # SCT 129793001 Mammography breast density
     CALCIFICATION_CLUSTER = "CALCIFICATION_CLUSTER"  # SCT 129769006
     ARCHITECTURAL_DISTORTION = "ARCHITECTURAL_DISTORTION"  # SCT 129792006
+    SUSPICIOUS_REGION = "SUSPICIOUS_REGION"  # DCM 111099 Selected region: the model does not tell which kind
 
 
 class BreastComposition(StrEnum):
@@ -116,6 +117,42 @@ class HeatMap:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RegionOfInterest:
+    """A place that a network looked at more closely. Not a finding: there are such places in every healthy breast.
+
+    region: what of it lies in the image, if any does. input_row, input_column: of its first pixel in the network's own
+    input. attention: its share of the network's, 0–1.
+    """
+
+    region: Region | None
+    input_row: int
+    input_column: int
+    attention: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkDetail:
+    """What one network of a model said of a view: its scores by name, 0–1, and where it looked more closely."""
+
+    name: str
+    scores: Mapping[str, float]
+    regions_of_interest: tuple[RegionOfInterest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ViewDetail:
+    """What a model says of a view besides its malignancy score, for whoever compares it with others.
+
+    scores: by label, 0–1, of the model as a whole. networks: those that the model is made of.
+    """
+
+    sop_instance_uid: str
+    standard_view: StandardView
+    scores: Mapping[str, float]
+    networks: tuple[NetworkDetail, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompositionAssessment:
     """Breast composition of the exam, with the probability of each of a–d and who says so."""
 
@@ -155,7 +192,8 @@ class Reading:
     score: exam malignancy score 0–1. percentile: 0–100 within the stratum's reference window.
     band: 1–10, a tenth of a screening population each, 10 the most suspicious.
     reasons: why the exam was not read. left_out: images of a read or unread exam that were not used, and why.
-    started_at: start of analysis, timezone-aware (becomes Content Date/Time). timings_s: seconds per stage.
+    details: of models that tell more than a score. started_at: start of analysis, timezone-aware (becomes Content
+    Date/Time). timings_s: seconds per stage.
     """
 
     study_instance_uid: str
@@ -171,6 +209,7 @@ class Reading:
     breasts: tuple[BreastAssessment, ...] = ()
     views: tuple[ViewAssessment, ...] = ()
     findings: tuple[Finding, ...] = ()
+    details: tuple[ViewDetail, ...] = ()
     heat_maps: tuple[HeatMap, ...] = ()
     composition: CompositionAssessment | None = None
     stratum: Stratum | None = None

@@ -7,7 +7,7 @@ middle is at +0.5. The model's grid has the chest wall on the left and nothing b
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -22,8 +22,8 @@ Box = tuple[float, float, float, float]
 class Geometry:
     """Stored pixels [left, right) × [top, bottom), flipped or not, onto a grid of rows × columns.
 
-    row_step, column_step: stored pixels per model pixel. The last row and column of the grid may lie partly outside
-    the crop; they are filled with background.
+    row_step, column_step: stored pixels per model pixel. row_offset: rows of the grid above the crop. The last row and
+    column of the grid may lie partly outside the crop; what does is filled with background.
     """
 
     left: int
@@ -35,6 +35,7 @@ class Geometry:
     column_step: float
     rows: int
     columns: int
+    row_offset: float = 0.0
 
     @classmethod
     def of(
@@ -69,14 +70,14 @@ class Geometry:
         """Stored-image points, shape (n, 2) as (column, row), in the model's grid."""
         columns, rows = np.asarray(points, dtype=np.float64).T
         across = self.right - columns if self.flipped else columns - self.left
-        return np.stack((across / self.column_step, (rows - self.top) / self.row_step), axis=1)
+        return np.stack((across / self.column_step, (rows - self.top) / self.row_step + self.row_offset), axis=1)
 
     def to_stored(self, points: Points) -> Points:
         """Model-grid points, shape (n, 2) as (column, row), in the stored image. Inverse of `to_model`."""
         columns, rows = np.asarray(points, dtype=np.float64).T
         across = columns * self.column_step
         back = self.right - across if self.flipped else across + self.left
-        return np.stack((back, rows * self.row_step + self.top), axis=1)
+        return np.stack((back, (rows - self.row_offset) * self.row_step + self.top), axis=1)
 
     def box_to_stored(self, box: Box) -> Box:
         """A model-grid box (left, top, right, bottom) as a stored-image box inside the crop, a pixel wide at least."""
@@ -86,22 +87,43 @@ class Geometry:
         right, bottom = min(max(right, left + 1), self.right), min(max(bottom, top + 1), self.bottom)
         return float(left), float(top), float(right), float(bottom)
 
+    def holds(self, box: Box) -> bool:
+        """Whether any part of a model-grid box (left, top, right, bottom) lies in the crop."""
+        left, top, right, bottom = box
+        last_column = (self.right - self.left) / self.column_step
+        last_row = self.row_offset + (self.bottom - self.top) / self.row_step
+        return right > 0 and left < last_column and bottom > self.row_offset and top < last_row
+
+    def cells(self, size: int) -> Geometry:
+        """The grid whose cells are `size` × `size` of this one's pixels; the rows and columns left over are dropped."""
+        return replace(
+            self,
+            row_step=self.row_step * size,
+            column_step=self.column_step * size,
+            rows=self.rows // size,
+            columns=self.columns // size,
+            row_offset=self.row_offset / size,
+        )
+
     def resample(self, values: NDArray[np.generic]) -> NDArray[np.float32]:
         """The stored image on the grid, each model pixel the area-weighted mean of what it covers; 0 outside.
 
         values: (Rows, Columns) of the stored image.
         """
         crop = values[self.top : self.bottom, self.left : self.right].astype(np.float32)
-        down = area_weights(crop.shape[0], self.rows, self.row_step) @ crop
+        down = area_weights(crop.shape[0], self.rows, self.row_step, self.row_offset) @ crop
         if self.flipped:
             down = down[:, ::-1]
         across = area_weights(crop.shape[1], self.columns, self.column_step) @ down.T
         return np.ascontiguousarray(across.T)
 
 
-def area_weights(length: int, count: int, step: float) -> sparse.csr_array:
-    """Sparse (count, length): the mean of input pixels over each output cell [i·step, (i+1)·step)."""
-    edges = np.minimum(np.arange(count + 1) * step, length)
+def area_weights(length: int, count: int, step: float, offset: float = 0.0) -> sparse.csr_array:
+    """Sparse (count, length): the mean of input pixels over each output cell, from (i − offset)·step for `step`.
+
+    Cells, and parts of them, that no pixel covers count as 0.
+    """
+    edges = np.clip((np.arange(count + 1) - offset) * step, 0, length)
     first, last = np.floor(edges[:-1]).astype(int), np.ceil(edges[1:]).astype(int)
     widths = np.maximum(last - first, 0)
     rows = np.repeat(np.arange(count), widths)

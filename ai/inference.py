@@ -33,7 +33,7 @@ from ai.findings import (
     ReadOutcome,
     Stratum,
 )
-from ai.models import CompositionModel, DetectionModel, ModelCard, Task
+from ai.models import CompositionModel, DetectionModel, ModelCard, Task, ViewOutput
 from ai.pixels import PREPROCESSING_VERSION, BreastImage
 from ai.reading import Assessment, ReadView
 from ai.reasons import Reason, ReasonCode
@@ -69,6 +69,7 @@ class Engine:
         if device != "cpu":
             raise ValueError(f"device '{device}' is not available; there is: cpu")
         torch.set_num_threads(threads)
+        self._threads = threads
         loaded = [Bundle.load(folder) for folder in bundles]
         detection = [bundle for bundle in loaded if bundle.card.task is Task.DETECTION]
         composition = [bundle for bundle in loaded if bundle.card.task is Task.COMPOSITION]
@@ -109,7 +110,7 @@ class Engine:
 
         Never raises for what is in the exam or its files: the reading is then NOT_READ and says why.
         """
-        run = _Run(exam, Sources(files), revision, datetime.now(UTC))
+        run = _Run(exam, Sources(files, self._threads), revision, datetime.now(UTC))
         verdict = self._prepare(run)
         if isinstance(verdict, Ineligible):
             result = self._not_read(run, verdict.reasons, verdict.left_out)
@@ -134,7 +135,8 @@ class Engine:
         views = {standard: run.sources.breasts[view.sop_instance_uid] for standard, view in eligible.views.items()}
         try:
             with run.stage("detection"):
-                assessment = self._assess(views)
+                outputs = cast("DetectionModel", self._detection.model).detect(views)
+                assessment = self._assess(views, outputs)
             with run.stage("calibration"):
                 stratum = _stratum(eligible.views)
                 percentile = self._calibration.percentile(assessment.score, stratum)
@@ -148,7 +150,7 @@ class Engine:
             study_instance_uid=run.exam.study_instance_uid,
             revision=run.revision,
             algorithm=_algorithm(self._detection.card, f"reference window: {self._calibration.window_name(stratum)}"),
-            category=self._operating_points.category(percentile),
+            category=self._category(percentile, stratum),
             started_at=run.started_at,
             score=assessment.score,
             percentile=percentile,
@@ -157,6 +159,7 @@ class Engine:
             breasts=assessment.breasts,
             views=assessment.views,
             findings=assessment.findings,
+            details=tuple(output.detail for output in outputs.values() if output.detail is not None),
             heat_maps=assessment.heat_maps,
             composition=composition,
             stratum=stratum,
@@ -169,9 +172,9 @@ class Engine:
             timings_s=run.timings_s,
         )
 
-    def _assess(self, views: Mapping[StandardView, BreastImage]) -> Assessment:
-        model = cast("DetectionModel", self._detection.model)
-        outputs = model.detect(views)
+    def _assess(
+        self, views: Mapping[StandardView, BreastImage], outputs: Mapping[StandardView, ViewOutput]
+    ) -> Assessment:
         read = {standard: ReadView(views[standard], output) for standard, output in outputs.items()}
         if read.keys() != views.keys():
             raise ValueError("the model left a view unanswered")
@@ -181,6 +184,12 @@ class Engine:
         if not all(np.isfinite(score) and 0.0 <= score <= 1.0 for score in scores):
             raise ValueError("a score is no number between 0 and 1")
         return assessment
+
+    def _category(self, percentile: float, stratum: Stratum) -> Category:
+        """By the operating points; INDETERMINATE where no population has been seen that a score could be placed in."""
+        if self._calibration.windows[self._calibration.window_name(stratum)].exams < 2:
+            return Category.INDETERMINATE
+        return self._operating_points.category(percentile)
 
     def _assess_composition(self, run: _Run, views: Mapping[StandardView, BreastImage]) -> CompositionAssessment | None:
         """Breast composition where there is a model for it and these images suit it; its failure is not the exam's."""

@@ -74,6 +74,12 @@ class BreastImage:
         values[~mask] = 0.0
         return values, mask
 
+    def mask(self) -> NDArray[np.bool_]:
+        """The breast's mask on the stored image itself, (Rows, Columns)."""
+        rows, columns = self.image.values.shape
+        whole = Geometry.of((0, 0, columns, rows), flipped=False, spacing_mm=(1.0, 1.0), pitch_mm=1.0)
+        return self._mask_on(whole)
+
     def _mask_on(self, geometry: Geometry) -> NDArray[np.bool_]:
         columns, rows = np.arange(geometry.columns) + 0.5, np.arange(geometry.rows) + 0.5
         stored_columns = geometry.to_stored(np.stack((columns, np.zeros_like(columns)), axis=1))[:, 0]

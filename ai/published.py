@@ -1,4 +1,4 @@
-"""Published networks that a user brings → bundles. Nothing of them is part of this software.
+"""A published network that a user brings → a bundle. Nothing of it is part of this software.
 
 The user names the file; its pickle is read by torch's restricted unpickler (`weights_only=True`: tensors and plain
 containers, no code), and written again as safetensors. Both files' sha256 are on the card.
@@ -31,10 +31,7 @@ def import_nyu_density(file: Path, folder: Path) -> ModelCard:
 
     Raises ImportRefused when the file is missing, is not the published one, or does not fit the network.
     """
-    try:
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ImportRefused(f"{file} cannot be read") from error
+    digest = sha256(file)
     if digest != NYU_DENSITY_SHA256:
         raise ImportRefused(f"{file} is not the published histogram model (sha256 {digest})")
     card = breast_density.CARD.model_copy(
@@ -52,6 +49,14 @@ def import_nyu_density(file: Path, folder: Path) -> ModelCard:
         eligibility=EligibilityRules(version="nyu-density-1", bits_stored=Span(low=8, high=16)),
         self_check=SelfCheck(expected=answers(model, Task.COMPOSITION)),
     )
+
+
+def sha256(file: Path) -> str:
+    """By which a published file is known. Raises ImportRefused when it cannot be read."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ImportRefused(f"{file} cannot be read") from error
 
 
 def restricted_load(file: Path) -> dict[str, Tensor]:

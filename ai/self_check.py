@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ai.decoding import StoredImage
 from ai.exam import STANDARD_VIEWS, ImageLaterality, StandardView, View
-from ai.models import CompositionModel, DetectionModel, Task
+from ai.models import CompositionModel, DetectionModel, Task, ViewOutput
 from ai.pixels import BreastImage, read_breast
 
 _ROWS, _COLUMNS, _SPACING_MM, _MAX = 1200, 960, 0.1, 4095
@@ -39,10 +39,14 @@ def answers(model: DetectionModel | CompositionModel, task: Task) -> dict[str, f
     """The model's outputs on the made-up images, named as in `SelfCheck.expected`."""
     views = sample_views()
     if task is Task.DETECTION:
-        outputs = model.detect(views)  # type: ignore[union-attr]
-        found = {str(standard): float(output.probability) for standard, output in outputs.items()}
-        return found | {f"{standard} peak": float(output.suspicion.max()) for standard, output in outputs.items()}
+        return told(model.detect(views))  # type: ignore[union-attr]
     return dict(zip("abcd", map(float, model.assess(views)), strict=True))  # type: ignore[union-attr]
+
+
+def told(outputs: Mapping[StandardView, ViewOutput]) -> dict[str, float]:
+    """A detection model's outputs, named as in `SelfCheck.expected`."""
+    found = {str(standard): float(output.probability) for standard, output in outputs.items()}
+    return found | {f"{standard} peak": float(output.suspicion.max()) for standard, output in outputs.items()}
 
 
 def largest_difference(check: SelfCheck, found: Mapping[str, float]) -> float:

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from ai.decoding import PixelError, StoredImage, read_image
 from ai.exam import View
 from ai.pixels import BreastImage, preview, read_breast
 from ai.reasons import Reason, ReasonCode
+from ai.spread import spread
 
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 _log = logging.getLogger(__name__)
 
 #: Previews of images that are not read are for the person who looks why; a study may hold hundreds of images.
@@ -23,29 +28,36 @@ class Sources:
     breasts: SOP Instance UID → a view fit to be read. unreadable: the reasons of those that proved unfit.
     """
 
-    def __init__(self, files: Mapping[str, Path]) -> None:
+    def __init__(self, files: Mapping[str, Path], threads: int = 1) -> None:
         self._files = files
+        self._threads = threads
         self._images: dict[str, StoredImage] = {}
         self.breasts: dict[str, BreastImage] = {}
         self.unreadable: list[Reason] = []
 
     def prepare(self, views: Iterable[View]) -> bool:
         """Decode the views and find their breasts. False when one of them proved unfit, which is then noted."""
-        before = len(self.unreadable)
-        for view in views:
-            if view.sop_instance_uid not in self.breasts:
-                self._prepare_one(view)
-        return len(self.unreadable) == before
+        waiting = [view for view in views if view.sop_instance_uid not in self.breasts]
+        prepared = self._each(self._prepare_one, waiting)
+        self.breasts |= {each.view.sop_instance_uid: each for each in prepared if isinstance(each, BreastImage)}
+        unfit = [each for each in prepared if isinstance(each, Reason)]
+        self.unreadable += unfit
+        return not unfit
 
-    def _prepare_one(self, view: View) -> None:
+    def _each(self, function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+        with warnings.catch_warnings():  # on threads, those of the decoders are safe only within one round them all
+            warnings.simplefilter("ignore")
+            return spread(function, items, self._threads)
+
+    def _prepare_one(self, view: View) -> BreastImage | Reason:
         uid = view.sop_instance_uid
         try:
-            self.breasts[uid] = read_breast(view, self._image(uid))
+            return read_breast(view, self._image(uid))
         except PixelError as error:
-            self.unreadable.append(error.reason(uid))
+            return error.reason(uid)
         except Exception as error:  # noqa: BLE001 whatever an image does to us, the exam gets an answer
             _log.exception("image %s could not be prepared", uid)
-            self.unreadable.append(Reason(ReasonCode.PIXEL_DATA_UNDECODABLE, uid, type(error).__name__))
+            return Reason(ReasonCode.PIXEL_DATA_UNDECODABLE, uid, type(error).__name__)
 
     def _image(self, uid: str) -> StoredImage:
         if uid not in self._images:
@@ -59,13 +71,14 @@ class Sources:
 
         An image that cannot be decoded, or has more than one frame, has none.
         """
-        shown: dict[str, bytes] = {}
         mammograms = [view for view in views if view.modality == "MG" and view.number_of_frames <= 1]
-        for view in sorted(mammograms, key=lambda view: view.sop_instance_uid not in self.breasts):
-            if len(shown) == MOST_PREVIEWS:
-                break
-            if png := self._preview(view.sop_instance_uid):
-                shown[view.sop_instance_uid] = png
+        by_use = sorted(mammograms, key=lambda view: view.sop_instance_uid not in self.breasts)
+        shown: dict[str, bytes] = {}
+        while by_use and len(shown) < MOST_PREVIEWS:
+            uids = [view.sop_instance_uid for view in by_use[: MOST_PREVIEWS - len(shown)]]
+            del by_use[: len(uids)]
+            previews = zip(uids, self._each(self._preview, uids), strict=True)
+            shown |= {uid: png for uid, png in previews if png}
         return shown
 
     def _preview(self, uid: str) -> bytes | None:

@@ -15,6 +15,12 @@ from node.pipeline.orders import Orders
 from node.pipeline.rooms import Rooms
 from node.pipeline.stages import Stages
 from node.reader import Reader
+from node.web.app import make_app
+from node.web.decoders import Decoders
+from node.web.rooms import Holdings
+from node.web.rooms import Rooms as WebRooms
+from node.web.server import WebServer
+from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.index import Index
 from storage.objects import ObjectStore
@@ -43,9 +49,21 @@ class Node:
         )
         self.orders = Orders(rooms)
         self._stages = Stages(rooms)
-        intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
-        self.receiver = Receiver(config, intake)
+        self.intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
+        self.receiver = Receiver(config, self.intake)
+        self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
+        self.web = WebServer(config.web, make_app(self._web_rooms()))
         self._housekeeper = Housekeeper(self.index, self.store, self.orders, config.storage.retention_days)
+
+    def _web_rooms(self) -> WebRooms:
+        holdings = Holdings(Catalogue(self.database), self.store)
+        return WebRooms(
+            settings=self.config.web,
+            holdings=holdings,
+            decoders=self.decoders,
+            intake=self.intake,
+            maximum_object_bytes=self.config.network.max_object_bytes,
+        )
 
     def start(self) -> None:
         """Start everything; returns when the node listens.
@@ -59,6 +77,7 @@ class Node:
         self.orders.reconcile()
         self._housekeeper.start()
         self.receiver.start()
+        self.web.start()
 
     def connect(self) -> None:
         """Only look at what is kept, and ask for work, beside a node that may be running; `stop` ends it."""
@@ -67,6 +86,8 @@ class Node:
 
     def stop(self) -> None:
         """Stop cleanly; what is under way is finished or run again at the next start."""
+        self.decoders.stop()
+        self.web.stop()
         self.receiver.stop()
         self._housekeeper.stop()
         self.reader.stop()

@@ -6,7 +6,8 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -15,13 +16,14 @@ import ai
 from node.errors import ConfigError
 
 _SHIPPED = Path(ai.__file__).parent / "bundles"
-_TIMEOUT_S = 120
+_TIMEOUT_S = 600
 
 
 class Published(StrEnum):
     """Published networks that can be brought in; nothing of them is shipped."""
 
     NYU_DENSITY = "nyu-density"
+    NYU_GMIC = "nyu-gmic"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +39,16 @@ class BundleLine:
     whole: bool
 
 
-def import_published(network: Published, file: Path, folder: Path) -> BundleLine:
-    """Make a bundle of a published network's `file` in `folder`. Raises ConfigError."""
-    command = [sys.executable, "-m", "node.bundle_process", str(network), str(file), str(folder)]
+def import_published(
+    network: Published, files: Sequence[Path], folder: Path, *, allow_unknown_weights: bool = False
+) -> BundleLine:
+    """Make a bundle of a published network's `files` in `folder`. Raises ConfigError.
+
+    allow_unknown_weights: take files that are not the published ones, and mark the bundle as unverified.
+    """
+    command = [sys.executable, "-m", "node.bundle_process", str(network), str(folder), *map(str, files)]
+    if allow_unknown_weights:
+        command.append("--allow-unknown-weights")
     done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False)
     if done.returncode != 0:
         raise ConfigError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else "the import failed")
@@ -51,6 +60,18 @@ def shipped() -> Iterator[BundleLine]:
     for folder in sorted(_SHIPPED.iterdir()):
         if (folder / "card.json").is_file():
             yield bundle_line(folder, folder.name)
+
+
+def part(bundle: str, name: str) -> bytes:
+    """A file of a bundle: a shipped one by its name, others by path, folder or zip. Raises ConfigError."""
+    folder = _SHIPPED / bundle if (_SHIPPED / bundle).is_dir() and "/" not in bundle else Path(bundle)
+    try:
+        if folder.is_file():
+            with zipfile.ZipFile(folder) as archive:
+                return archive.read(name)
+        return (folder / name).read_bytes()
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise ConfigError(f"{bundle}: {name} is missing or unreadable") from error
 
 
 def bundle_line(folder: Path, bundle: str = "") -> BundleLine:

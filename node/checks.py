@@ -9,11 +9,12 @@ from pathlib import Path
 
 from node import address, holdings
 from node.config import Config
+from node.dicomweb import Connection
 from node.dimse import scu
 from node.errors import ConfigError, DeliveryError, NodeError
 from node.holdings import NothingKept
 from node.reader import Reader
-from node.settings import Destination, Peer
+from node.settings import Destination, DicomwebServer, Peer
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ def every(config: Config) -> Iterator[Check]:
     """All checks, in the order in which a start would meet them; the slow ones last."""
     yield Check("configuration", True, f"{len(config.routing)} rules, {len(config.destinations)} destinations")
     yield _address(config)
+    yield _web_address(config)
     yield _disk(config)
     yield _database(config)
     for name, destination in config.destinations.items():
@@ -50,6 +52,23 @@ def _address(config: Config) -> Check:
     if problem:
         advice = "stop what listens there, or choose another node.host or node.port"
         return Check(what, False, f"{where} cannot be listened on: {problem}", advice)
+    return Check(what, True, f"{where} is free")
+
+
+def _web_address(config: Config) -> Check:
+    at = config.web
+    what, where = "web address", f"{at.host}:{at.port}"
+    if at.port is None:
+        return Check(what, True, "off: web.port is null")
+    if at.port == 0:
+        return Check(what, True, "any free port is taken at the start")
+    problem = address.problem(at.host, at.port)
+    if holdings.node_runs(config):
+        if problem:
+            return Check(what, True, f"the node runs, and {where} is listened on")
+        return Check(what, False, f"the node runs, but nothing listens on {where}", "start it again with this config")
+    if problem:
+        return Check(what, False, f"{where} cannot be listened on: {problem}", "choose another web.host or web.port")
     return Check(what, True, f"{where} is free")
 
 
@@ -95,12 +114,27 @@ def _database(config: Config) -> Check:
 def _destination(name: str, destination: Destination) -> Check:
     what = f"destination {name}"
     kinds = ", ".join(choice.kind for choice in destination.results)
+    if destination.type == "dicomweb_store" and destination.server is not None:
+        return _server(what, kinds, destination.server)
     if destination.folder is None:
         return Check(what, True, f"{kinds} to peer {destination.peer}")
     folder = holdings.existing(destination.folder)
     if not os.access(folder, os.W_OK):
         return Check(what, False, f"{folder} cannot be written to", "give this user the right to write there")
     return Check(what, True, f"{kinds} to {destination.folder}")
+
+
+def _server(what: str, kinds: str, server: DicomwebServer) -> Check:
+    """Whether it answers a search for nothing in particular (QIDO-RS), as what is sent goes the same way."""
+    try:
+        with Connection(server) as connection:
+            status = connection.ask("GET", "/studies?limit=1", {"Accept": "application/dicom+json"}).status
+    except NodeError as error:
+        return Check(what, False, str(error), "is it running, and are its url, headers_file and ca_file right?")
+    if status in (401, 403, 404):
+        advice = "see its url" if status == 404 else "see headers_file, and what the server lets this node do"
+        return Check(what, False, f"{server.url} answers {status}", advice)
+    return Check(what, True, f"{kinds} to {server.url}, which answers {status}")
 
 
 def _peer(name: str, peer: Peer, calling_ae_title: str) -> Check:

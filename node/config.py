@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -17,7 +18,7 @@ from pydantic_core import InitErrorDetails
 
 from ai import extensions
 from node import destinations as destination_types
-from node import results
+from node import dicomweb, results
 from node.config_faults import Location, fault, lines, told
 from node.errors import ConfigError
 from node.settings import (
@@ -25,6 +26,7 @@ from node.settings import (
     Caller,
     CompletenessSettings,
     Destination,
+    DicomwebServer,
     LoggingSettings,
     Name,
     NetworkSettings,
@@ -35,6 +37,7 @@ from node.settings import (
     Rule,
     Settings,
     StorageSettings,
+    WebSettings,
     When,
 )
 
@@ -65,6 +68,7 @@ class Config(Settings):
     completeness: CompletenessSettings = Field(default=CompletenessSettings(), description="When an exam is whole.")
     reading: ReadingSettings = Field(default=ReadingSettings(), description="How exams are read.")
     storage: StorageSettings = Field(default=StorageSettings(), description="Where instances and their index are kept.")
+    web: WebSettings = Field(default=WebSettings(), description="DICOMweb (QIDO-RS, WADO-RS, STOW-RS) over HTTP.")
     logging: LoggingSettings = Field(default=LoggingSettings(), description="What is logged, and where to.")
 
     def admits(self, calling_ae_title: str, address: str) -> bool:
@@ -87,7 +91,13 @@ class Config(Settings):
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
-        found = [*_listening_faults(self), *_destination_faults(self), *_routing_faults(self), *_limit_faults(self)]
+        found = [
+            *_listening_faults(self),
+            *_destination_faults(self),
+            *_routing_faults(self),
+            *_silence_faults(self),
+            *_limit_faults(self),
+        ]
         if found:
             raise ValidationError.from_exception_data("Config", found)
         return self
@@ -123,7 +133,7 @@ def _default_sections() -> dict[str, Any]:
     usual = ("mammography_cad_sr", "measurement_sr", "summary_sc")
     folder = {"type": "folder", "folder": "mammo-node-data/results"}
     kinds = [kind for kind in usual if kind in results.offered()]
-    sections = ("node", "network", "completeness", "reading", "storage", "logging")
+    sections = ("node", "network", "completeness", "reading", "storage", "web", "logging")
     return {**{name: {} for name in sections}, "destinations": {"results": {**folder, "results": kinds}}}
 
 
@@ -156,7 +166,11 @@ def _parsed(path: Path) -> Mapping[str, Any]:
 
 
 def _listening_faults(config: Config) -> Iterator[InitErrorDetails]:
-    node = config.node
+    node, web = config.node, config.web
+    if not _is_loopback(web.host) and not web.allow_non_loopback:
+        yield fault(
+            ("web", "host"), web.host, "127.0.0.1, or set web.allow_non_loopback: true; there is no sign-in yet"
+        )
     if _is_loopback(node.host):
         return
     if not node.allow_non_loopback:
@@ -179,7 +193,7 @@ def _limit_faults(config: Config) -> Iterator[InitErrorDetails]:
 
 
 def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:
-    types = extensions.offered(destination_types) or ("dicom_store", "folder")
+    types = extensions.offered(destination_types) or ("dicom_store", "dicomweb_store", "folder")
     for name, destination in config.destinations.items():
         at: Location = ("destinations", name)
         if destination.type not in types:
@@ -188,6 +202,8 @@ def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:
             yield fault((*at, "peer"), destination.peer, ", ".join(config.peers) or "a name under peers; there is none")
         if destination.type == "folder" and destination.folder is None:
             yield fault((*at, "folder"), None, "a path")
+        if destination.type == "dicomweb_store":
+            yield from _server_faults(destination.server, (*at, "server"))
         if not destination.results and results.offered():
             yield fault((*at, "results"), [], f"at least one of {', '.join(results.offered())}")
         if destination.first_retry_s > destination.max_retry_s:
@@ -195,6 +211,23 @@ def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:
             yield fault((*at, "first_retry_s"), destination.first_retry_s, limit)
         for index, choice in enumerate(destination.results):
             yield from _result_faults(choice, (*at, "results", index))
+
+
+def _server_faults(server: DicomwebServer | None, at: Location) -> Iterator[InitErrorDetails]:
+    if server is None:
+        yield fault(at, None, "a mapping with the server's url")
+        return
+    parts = urlsplit(server.url)
+    if parts.scheme == "http" and not server.allow_plain_http and not _is_loopback(parts.hostname or ""):
+        text = "https, or set allow_plain_http: true beside it; patients' data would leave this machine unencrypted"
+        yield fault((*at, "url"), server.url, text)
+    for key, check in (("headers_file", dicomweb.headers), ("ca_file", dicomweb.trusted)):
+        path = getattr(server, key)
+        try:
+            if path is not None:
+                check(path)
+        except ConfigError as error:
+            yield told((*at, key), str(error))
 
 
 def _result_faults(choice: ResultChoice, at: Location) -> Iterator[InitErrorDetails]:
@@ -228,3 +261,15 @@ def _routing_faults(config: Config) -> Iterator[InitErrorDetails]:
         for name in rule.destinations:
             if name != ALL and name not in config.destinations:
                 yield fault(("routing", index, "destinations"), name, f'{names}, or "*" for all')
+
+
+def _silence_faults(config: Config) -> Iterator[InitErrorDetails]:
+    """An exam without findings, and one that was not read, must be answered too: silence would look like either."""
+    kinds = set(results.offered())
+    always = [kind for kind in results.offered() if results.is_for_every_exam(kind)]
+    for index, rule in enumerate(config.routing):
+        names = [name for name in config.destinations_of(rule) if name in config.destinations]
+        chosen = {choice.kind for name in names for choice in config.destinations[name].results}
+        if rule.action == "read" and chosen and chosen <= kinds and not chosen & set(always):
+            text = f"destinations of which one gets a result that every exam has: {', '.join(always)}"
+            yield fault(("routing", index, "destinations"), list(rule.destinations), text)

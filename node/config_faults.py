@@ -119,7 +119,8 @@ def _field_at(model: type[BaseModel], location: Location) -> FieldInfo | None:
     for part in location:
         if current is not None and isinstance(part, str) and part in current.model_fields:
             field = current.model_fields[part]
-            current = _model_in(field.annotation) if _is_model(field.annotation) else None
+            kind, _ = _without_none(field.annotation)
+            current = kind if _is_model(kind) else None
         elif current is None and field is not None:
             current = _model_in(field.annotation)
     return field

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from node import destinations
+from node import destinations, results
 from node.config import Config
 from node.destinations import Outgoing, Sent, Target
 from node.errors import PermanentDelivery
@@ -30,6 +30,36 @@ def judged(delivery: Delivery, sent: Sent, settings: Destination, now: datetime)
     if tried.attempts >= settings.max_attempts:
         return replace(tried, state=DeliveryState.FAILED, last_error=f"{sent.error} (given up after {tried.attempts})")
     return replace(tried, due_at=now + timedelta(seconds=retry_after_s(settings, tried.attempts)))
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How one revision stands at one destination: all its deliveries there, and how many objects could not be made.
+
+    What takes the old result back waits until the destination has all of the new one: it must never have neither.
+    """
+
+    deliveries: tuple[Delivery, ...]
+    not_made: int = 0
+
+    def to_send(self) -> list[Delivery]:
+        """The pending ones whose turn it is."""
+        before = self._before()
+        arrived = not self.not_made and all(item.state is DeliveryState.DELIVERED for item in before)
+        return [i for i in self.deliveries if i.state is DeliveryState.PENDING and (arrived or i in before)]
+
+    def kept_back(self) -> list[Delivery]:
+        """Those that wait in vain, as failed: something before them was given up. Requeued together, they go."""
+        before = self._before()
+        lost = self.not_made + sum(item.state is DeliveryState.FAILED for item in before)
+        if not lost or any(item.state is DeliveryState.PENDING for item in before):
+            return []
+        why = f"kept back: {lost} of the new revision's objects did not get there"
+        waiting = [i for i in self.deliveries if i.state is DeliveryState.PENDING and i not in before]
+        return [replace(item, state=DeliveryState.FAILED, last_error=why) for item in waiting]
+
+    def _before(self) -> list[Delivery]:
+        return [item for item in self.deliveries if not results.is_sent_last(item.kind)]
 
 
 def send(config: Config, destination: str, objects: Sequence[Outgoing]) -> Iterator[Sent]:

@@ -133,7 +133,7 @@ def _write_config(demo: Demo, peer: Peer) -> Path:
     used = ["demo"]
     if demo.density is not None:
         bundles.import_published(
-            Published.NYU_DENSITY, demo.density / "histogram_model.p", demo.out / "bundles" / "nyu-density"
+            Published.NYU_DENSITY, [demo.density / "histogram_model.p"], demo.out / "bundles" / "nyu-density"
         )
         used.append("bundles/nyu-density")
     settings: dict[str, Any] = {

@@ -62,6 +62,12 @@ class OutOfResources(NodeError):
     http_status = 507
 
 
+class OutOfDatabase(OutOfResources):
+    """The database is locked, full or gone: try again later (0xA700)."""
+
+    http_status = 503
+
+
 # --- delivery: judged by `node.delivery`
 
 
@@ -98,3 +104,50 @@ class ReaderDied(NodeError):
 
 class ReaderStopped(NodeError):
     """The node is stopping; the exam at hand is read after the next start."""
+
+
+# --- asked over HTTP
+
+
+class BadQuery(NodeError):
+    """A search or a request that cannot be understood; the message names the attribute and what is allowed."""
+
+    dimse_status = 0xA900
+    http_status = 400
+
+
+class TooBroad(NodeError):
+    """A search would have to look at too much, one by one; the message says what narrows it."""
+
+    dimse_status = 0xA700
+    http_status = 413
+
+
+class NotAcceptable(NodeError):
+    """None of the media types asked for can be given; the message names those that can."""
+
+    http_status = 406
+
+
+class TooLarge(NodeError):
+    """The request's body is larger than allowed."""
+
+    http_status = 413
+
+
+class UnsupportedMediaType(NodeError):
+    """The request's body is of a type that is not taken; the message names those that are."""
+
+    http_status = 415
+
+
+class NotUsable(NodeError):
+    """A stored object is missing, altered or not decodable: it is not given out."""
+
+    http_status = 500
+
+
+class Unavailable(NodeError):
+    """The database, or a decoder, cannot serve at the moment: try again."""
+
+    http_status = 503

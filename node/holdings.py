@@ -14,6 +14,7 @@ from node.errors import ConfigError, NodeError, NotFound
 from storage.database import Database, DatabaseUnavailable, SchemaMismatch
 from storage.index import Index
 from storage.outbox import Outbox
+from storage.refusals import Refusals
 from storage.schema import make_engine
 
 _SQLITE = "sqlite:///"
@@ -25,10 +26,11 @@ class NothingKept(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """The index and the outbox."""
+    """The index, the outbox, and the refusals in them."""
 
     index: Index
     outbox: Outbox
+    refusals: Refusals
 
 
 @contextmanager
@@ -44,7 +46,7 @@ def opened(config: Config) -> Iterator[Holdings]:
     try:
         database = Database(engine)
         database.create_schema()
-        yield Holdings(Index(database), Outbox(database))
+        yield Holdings(Index(database), Outbox(database), Refusals(database))
     except SchemaMismatch as error:
         raise ConfigError(str(error)) from error
     except DatabaseUnavailable as error:

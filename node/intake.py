@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
@@ -23,16 +24,19 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from ai.eligibility import EligibilityRules, judge_view
 from ai.exam import View
-from node import completeness, logs, routing
+from node import completeness, findable, logs, routing
 from node.config import Config
-from node.errors import MismatchedInstance, NodeError, NotUnderstood, OutOfResources, UnsupportedSOPClass
+from node.errors import MismatchedInstance, NodeError, NotUnderstood, OutOfDatabase, OutOfResources, UnsupportedSOPClass
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.settings import Rule
 from storage.database import DatabaseUnavailable
 from storage.index import Index
 from storage.objects import ObjectStore, Written, is_valid_uid
 from storage.outbox import Outbox
-from storage.records import Aside, Instance
+from storage.records import Aside, Entry, Instance
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 log = logs.get(__name__)
 
@@ -55,6 +59,7 @@ class Incoming:
     """One instance as it came: the encoded data set (no file meta), its syntax, and what the command said it is.
 
     more_to_come: the sender may still send instances of the same study (its association is open).
+    only_study: the study that it has to be of, where the sender named one.
     """
 
     encoded: memoryview
@@ -63,14 +68,16 @@ class Incoming:
     sop_instance_uid: str
     calling_ae_title: str
     more_to_come: bool = False
+    only_study: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The answer to the sender: success, and which study it was for."""
+    """The answer to the sender: success, and which study and series it was for."""
 
     outcome: Outcome
     study_instance_uid: str
+    series_instance_uid: str
 
 
 class Intake:
@@ -100,11 +107,13 @@ class Intake:
         try:
             self._check_room(len(incoming.encoded))
             header = self._checked_header(incoming)
+            if incoming.only_study not in ("", str(header.StudyInstanceUID)):
+                raise MismatchedInstance("StudyInstanceUID: the instance is of another study than the request names")
             return self._accept(incoming, header)
         except OSError as error:
             raise OutOfResources(f"the object folder refused the file: {error.strerror or error}") from error
         except DatabaseUnavailable as error:
-            raise OutOfResources(f"the database refused the row: {error}") from error
+            raise OutOfDatabase(f"the database refused the row: {error}") from error
 
     def released(self, study_instance_uid: str) -> None:
         """The sender has nothing more for this study: with all views there it need not wait for more."""
@@ -136,10 +145,10 @@ class Intake:
         return header
 
     def _accept(self, incoming: Incoming, header: Dataset) -> Accepted:
-        study = str(header.StudyInstanceUID)
+        study, series = str(header.StudyInstanceUID), str(header.SeriesInstanceUID)
         if self._outbox.is_own_result(incoming.sop_instance_uid):
             log.info("own result came back", sop=incoming.sop_instance_uid, study=study)
-            return Accepted(Outcome.OWN_RESULT, study)
+            return Accepted(Outcome.OWN_RESULT, study, series)
         rule = routing.decide(self._config.routing, routing.facts(header, incoming.calling_ae_title))
         if rule is None or rule.action == "refuse":
             why = f"routing rule '{rule.name}' refuses it" if rule else "no routing rule takes it"
@@ -151,18 +160,18 @@ class Intake:
             suffix=".dcm",
         )
         self._passed("intake: file written")
-        outcome = self._add(_instance(incoming, header, rule, written), incoming)
+        outcome = self._add(_instance(incoming, header, rule, written), findable.entry(header), incoming)
         self._passed("intake: row committed")
-        return Accepted(outcome, study)
+        return Accepted(outcome, study, series)
 
-    def _add(self, instance: Instance, incoming: Incoming) -> Outcome:
+    def _add(self, instance: Instance, entry: Entry, incoming: Incoming) -> Outcome:
         def due_at(views: frozenset[str]) -> datetime:
             return completeness.due_at(
                 views, instance.received_at, self._config.completeness, still_open=incoming.more_to_come
             )
 
         for _ in range(_ATTEMPTS):
-            if self._index.add_instance(instance, due_at):
+            if self._index.add_instance(instance, due_at, entry):
                 return Outcome.STORED
             held = self._index.instance(instance.sop_instance_uid)
             if held is not None:
@@ -210,13 +219,45 @@ def read_header(encoded: memoryview, transfer_syntax_uid: str) -> Dataset:
     try:
         content = zlib.decompress(encoded, -zlib.MAX_WBITS) if syntax == DeflatedExplicitVRLittleEndian else encoded
         header = read_dataset(
-            io.BytesIO(content), syntax.is_implicit_VR, syntax.is_little_endian, stop_when=_at_pixel_data
+            io.BufferedReader(_Memory(content)),
+            syntax.is_implicit_VR,
+            syntax.is_little_endian,
+            stop_when=_at_pixel_data,
         )
         header.file_meta = FileMetaDataset()
         header.file_meta.TransferSyntaxUID = syntax
     except Exception as error:
         raise NotUnderstood(f"the data set cannot be parsed as {syntax.name}: {type(error).__name__}") from error
     return header
+
+
+class _Memory(io.RawIOBase):
+    """Bytes in memory to read from without a copy of all of them, as BytesIO makes."""
+
+    def __init__(self, content: bytes | memoryview) -> None:
+        self._content = memoryview(content)
+        self._position = 0
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def seekable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """The next bytes."""
+        into = memoryview(buffer).cast("B")
+        count = max(0, min(len(into), len(self._content) - self._position))
+        into[:count] = self._content[self._position : self._position + count]
+        self._position += count
+        return count
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        """Go elsewhere."""
+        self._position = offset + (0, self._position, len(self._content))[whence]
+        return self._position
 
 
 def _at_pixel_data(tag: BaseTag, _vr: str | None, _length: int) -> bool:
@@ -230,7 +271,9 @@ def _check_uids(header: Dataset, incoming: Incoming) -> None:
             problem = f"'{uid[:70]}' is not a UID (PS3.5 9.1)" if uid else "it is missing"
             raise NotUnderstood(f"{keyword}: {problem}")
     if (header.SOPInstanceUID, header.SOPClassUID) != (incoming.sop_instance_uid, incoming.sop_class_uid):
-        raise MismatchedInstance("SOPInstanceUID or SOPClassUID of the data set is not what the C-STORE request named")
+        raise MismatchedInstance(
+            "SOPInstanceUID or SOPClassUID of the data set is not what the request or the file's header named"
+        )
 
 
 def _instance(incoming: Incoming, header: Dataset, rule: Rule, written: Written) -> Instance:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ai.findings import Category, Reading
+from ai.findings import Reading
 from node import holdings
 from node.config import Config
 from node.holdings import Holdings, NothingKept
@@ -181,9 +181,3 @@ def _exam_line(held: Holdings, study: Study, now: datetime) -> ExamLine:
 def _views(instances: Iterable[Instance]) -> tuple[str, ...]:
     counts = Counter(instance.standard_view for instance in instances if instance.standard_view)
     return tuple(f"{name} ×{count}" if count > 1 else name for name, count in counts.items())
-
-
-def refusals(lines: Iterable[ExamLine]) -> dict[str, int]:
-    """Exams not read, per reason code, most frequent first."""
-    unread = [line for line in lines if line.category == Category.NOT_READ]
-    return dict(Counter(reason for line in unread for reason in line.reasons).most_common())

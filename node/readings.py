@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ai.findings import Category, Finding, Reading
+from ai.findings import Category, Finding, Reading, ViewDetail
 from ai.reasons import Reason
 
 
@@ -35,6 +35,8 @@ def reading_lines(reading: Reading) -> Iterator[str]:
         scores = [f"{each.image_laterality} {each.probability:.3f}" for each in reading.breasts]
         scores += [f"{each.standard_view} {each.probability:.3f}" for each in reading.views]
         yield f"scores: {', '.join(scores)}"
+    for detail in reading.details:
+        yield _detail(detail)
     for finding in reading.findings:
         yield _finding(reading, finding)
     if reading.composition is not None:
@@ -56,6 +58,11 @@ def _verdict(reading: Reading) -> str:
     return (
         f"{reading.category}, band {reading.band} of 10, percentile {reading.percentile:.1f}, score {reading.score:.3f}"
     )
+
+
+def _detail(detail: ViewDetail) -> str:
+    scores = ", ".join(f"{label} {score:.3f}" for label, score in detail.scores.items())
+    return f"{detail.standard_view}: {scores} (networks: {len(detail.networks)}; each one's answer with --json)"
 
 
 def _finding(reading: Reading, finding: Finding) -> str:

@@ -177,6 +177,7 @@ def _predecessor(result: ResultObject) -> Predecessor:
         series_instance_uid=result.series_instance_uid,
         sop_class_uid=result.sop_class_uid,
         sop_instance_uid=result.sop_instance_uid,
+        kind=result.kind,
     )
 
 

@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -44,6 +45,13 @@ def _address(address: str | None) -> str | None:
     if address is not None:
         ipaddress.ip_network(address, strict=False)
     return address
+
+
+def _with_host(url: str) -> str:
+    parts = urlsplit(url)
+    if not parts.hostname or parts.port == 0:
+        raise ValueError("no host, or no port that can be called")
+    return url
 
 
 def _listed(value: object) -> object:
@@ -149,6 +157,29 @@ class Peer(Settings):
     )
 
 
+class DicomwebServer(Settings):
+    """A DICOMweb server this node calls (STOW-RS)."""
+
+    url: Annotated[
+        str,
+        Field(pattern=r"^https?://[^\s/@?#]+(/[^\s?#]*[^\s/?#])?$"),
+        AfterValidator(_with_host),
+        Allowed("a URL without user, query or slash at its end, such as https://pacs.example/dicom-web"),
+    ] = Field(description="Base URL, before /studies. Beyond loopback it is https, or allow_plain_http is set.")
+    allow_plain_http: bool = Field(
+        default=False, description="A person's consent that patients' data leave this machine unencrypted."
+    )
+    headers_file: FilePath | None = Field(
+        default=None,
+        description='File of "Name: value" lines sent with every request, such as a sign-in; read anew every time.',
+    )
+    ca_file: FilePath | None = Field(
+        default=None, description="Certificates (PEM) that the server's is checked with; null: the well-known ones."
+    )
+    connection_timeout_s: Seconds = Field(default=10.0, description="Time to wait for the connection.")
+    answer_timeout_s: Seconds = Field(default=60.0, description="Time to wait for the answer to an object.")
+
+
 class ResultChoice(Settings):
     """A result object for a destination: its kind alone, or a mapping of its kind and its options."""
 
@@ -172,9 +203,11 @@ class Destination(Settings):
     """Where results go, which ones, and how hard delivery is tried."""
 
     type: str = Field(
-        default="dicom_store", description="Way of delivery: dicom_store (C-STORE to a peer) or folder (files)."
+        default="dicom_store",
+        description="Way of delivery: dicom_store (C-STORE to a peer), dicomweb_store (STOW-RS) or folder (files).",
     )
     peer: Name | None = Field(default=None, description="dicom_store: name of the peer.")
+    server: DicomwebServer | None = Field(default=None, description="dicomweb_store: the server.")
     folder: FilePath | None = Field(default=None, description="folder: where the files are put.")
     results: tuple[ResultChoice, ...] = Field(
         default=(), description="Result objects to deliver: names, or mappings of `kind` and its options."
@@ -273,6 +306,53 @@ class StorageSettings(Settings):
     def lock_file(self) -> Path:
         """Held by the node that works on these objects, for as long as it lives."""
         return self.object_folder / ".lock"
+
+
+class WebSettings(Settings):
+    """DICOMweb (QIDO-RS, WADO-RS, STOW-RS). There is no sign-in: whoever reaches the port sees every patient."""
+
+    port: Annotated[
+        int | None, Field(ge=0, le=65535), Allowed("an integer from 1 to 65535, 0 for any free port, or null")
+    ] = Field(default=None, description="Port to listen on for HTTP; null: nothing is served.")
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="Address to listen on. Other than loopback needs allow_non_loopback.",
+    )
+    allow_non_loopback: bool = Field(
+        default=False,
+        description="A person's consent that anybody who reaches the port may read and store without signing in.",
+    )
+    path: Annotated[
+        str,
+        Field(pattern=r"^(/[A-Za-z0-9_.~-]+)+$"),
+        Allowed("a path such as /dicom-web, without a slash at its end"),
+    ] = Field(default="/dicom-web", description="Where DICOMweb begins in URLs.")
+    public_url: Annotated[
+        str | None,
+        Field(pattern=r"^https?://[^\s]+[^/\s]$"),
+        Allowed("a URL without a slash at its end, such as https://pacs.example/dicom-web, or null"),
+    ] = Field(default=None, description="Where a proxy shows `path` to others; null: as the request calls it.")
+    allowed_origins: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")], ...],
+        BeforeValidator(_listed),
+        Allowed('origins such as http://127.0.0.1:3000, or "*" for any'),
+    ] = Field(default=(), description="Web pages from elsewhere that a browser lets read the answers (CORS).")
+    calling_ae_title: AETitle = Field(
+        default="STOW-RS", description="What routing rules see as the sender of what comes in over HTTP."
+    )
+    maximum_request_bytes: int = Field(
+        default=16_000_000_000, ge=1024, description="Largest request body; a part is held to network.max_object_bytes."
+    )
+    threads: int = Field(default=8, ge=1, le=256, description="Requests worked on at the same time.")
+    decoders: int = Field(default=2, ge=1, le=64, description="Processes that decode images for other syntaxes.")
+    decoding_timeout_s: Seconds = Field(default=30.0, description="An image that takes longer is not decoded.")
+    maximum_results: int = Field(
+        default=1000,
+        ge=1,
+        le=100_000,
+        description="Most matches of a search in one answer; more need limit and offset.",
+    )
 
 
 class LoggingSettings(Settings):

@@ -2,6 +2,7 @@
 # The programs the tests talk to and are judged by. Run by `make test`: as root on Debian or Ubuntu it installs
 # what is missing; otherwise it prints the command, and the tests that need them are skipped.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 packages=()
 need() { # PACKAGE FILE-OR-COMMAND
@@ -13,31 +14,55 @@ need libpixelmed-java /usr/share/java/pixelmed.jar
 need default-jre-headless java
 need orthanc Orthanc
 need orthanc-dicomweb /usr/share/orthanc/plugins/libOrthancDicomWeb.so
+need openssl openssl
 need chromium chromium
 need npm npm
-[ ${#packages[@]} -gt 0 ] || exit 0
 
-if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
-    echo "Some tests will be skipped. To run them all: sudo apt-get install --no-install-recommends ${packages[*]}"
-    exit 0
-fi
+install_packages() {
+    echo "installing for the tests: ${packages[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    # Orthanc's package starts a server on every address; tests start their own, on loopback.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
+    fi
+    apt-get update -q
+    apt-get install -q -y --no-install-recommends "${packages[@]}"
+    if [[ " ${packages[*]} " == *" orthanc "* ]]; then
+        # not started now, and not at the next boot either
+        if [ -d /run/systemd/system ]; then
+            systemctl disable --now orthanc
+        elif command -v update-rc.d >/dev/null; then
+            update-rc.d orthanc disable
+        fi
+    fi
+}
 
-echo "installing for the tests: ${packages[*]}"
-export DEBIAN_FRONTEND=noninteractive
-# Orthanc's package starts a server on every address; tests start their own, on loopback.
-policy=/usr/sbin/policy-rc.d
-if [ ! -e "$policy" ]; then
-    trap 'rm -f "$policy"' EXIT
-    printf '#!/bin/sh\nexit 101\n' >"$policy"
-    chmod +x "$policy"
-fi
-apt-get update -q
-apt-get install -q -y --no-install-recommends "${packages[@]}"
-if [[ " ${packages[*]} " == *" orthanc "* ]]; then
-    # not started now, and not at the next boot either
-    if [ -d /run/systemd/system ]; then
-        systemctl disable --now orthanc
-    elif command -v update-rc.d >/dev/null; then
-        update-rc.d orthanc disable
+# OHIF comes ready built from npm; its folder appears whole or not at all (tests/support_ohif.py names it too).
+ohif=3.13.2
+install_ohif() {
+    local work
+    [ ! -d ".peers/ohif-$ohif" ] || return 0
+    echo "fetching OHIF $ohif for the tests (50 MB)"
+    mkdir -p .peers
+    work="$(mktemp -d "$PWD/.peers/arriving.XXXXXX")"
+    (
+        cd "$work"
+        npm pack --silent "@ohif/app@$ohif" >/dev/null &&
+            tar -xzf ./*.tgz --exclude='*.map' package/dist &&
+            mv package/dist "../ohif-$ohif"
+    ) || echo "OHIF could not be fetched: the tests in it will be skipped."
+    rm -r "$work"
+}
+
+if [ ${#packages[@]} -gt 0 ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        install_packages
+    else
+        echo "Some tests will be skipped. To run them all:" \
+            "sudo apt-get install --no-install-recommends ${packages[*]}"
     fi
 fi
+install_ohif

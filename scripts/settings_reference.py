@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePath
-from typing import get_args, get_origin
+from types import UnionType
+from typing import Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -50,6 +51,8 @@ def _inside(field: FieldInfo, key: str) -> tuple[type[BaseModel] | None, str]:
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return kind, key
     models = [each for each in get_args(kind) if isinstance(each, type) and issubclass(each, BaseModel)]
+    if get_origin(kind) in (Union, UnionType):
+        return (models[0], key) if models else (None, key)
     place = "NAME" if get_origin(kind) is Mapping else "N"
     return (models[0], f"{key}.{place}") if models else (None, key)
 

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from storage import records, schema
+from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.records import StudyState
 
@@ -28,10 +29,16 @@ class Index:
 
     # ---------------------------------------------------------------- intake
 
-    def add_instance(self, instance: records.Instance, due_at: Callable[[frozenset[str]], datetime | None]) -> bool:
+    def add_instance(
+        self,
+        instance: records.Instance,
+        due_at: Callable[[frozenset[str]], datetime | None],
+        entry: records.Entry | None = None,
+    ) -> bool:
         """Index a new instance and reopen its study, in one transaction. False when the UID is already indexed.
 
         due_at: given the standard views now present, when the study counts as whole (None: it is not to be read).
+        entry: what searches find of it; without, it is found by its UID alone.
         """
         try:
             with self._database.transaction() as session:
@@ -39,6 +46,8 @@ class Index:
                 views = self._standard_views(session, instance.study_instance_uid)
                 self._reopen(session, instance, due_at(views) if instance.to_read else None)
                 self._event(session, _received(instance))
+                if entry is not None:
+                    Catalogue(self._database.joining(session)).add(entry)
         except IntegrityError:
             return False
         return True
@@ -205,6 +214,7 @@ class Index:
             tables = (
                 schema.DeliveryRow,
                 schema.ResultObjectRow,
+                schema.RefusalRow,
                 schema.ReadingRow,
                 schema.InstanceRow,
                 schema.EventRow,
@@ -212,6 +222,7 @@ class Index:
             for table in tables:
                 session.execute(delete(table).where(table.study_instance_uid == study_instance_uid))
             session.delete(row)
+            Catalogue(self._database.joining(session)).forget(study_instance_uid)
             return paths
 
     @staticmethod

@@ -101,6 +101,11 @@ class ObjectStore:
         with contextlib.suppress(OSError):
             path.parent.rmdir()
 
+    @property
+    def incoming(self) -> Path:
+        """Folder for what is on its way in; it is emptied at the start."""
+        return self._incoming
+
     def free_bytes(self) -> int:
         """Free space of the store's file system."""
         return shutil.disk_usage(self._folder).free

@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from storage import records, schema
+from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.index import plain
 from storage.records import Delivery, DeliveryState
@@ -29,15 +31,27 @@ class Outbox:
 
     # ---------------------------------------------------------------- readings and results
 
-    def save_reading(self, stored: records.StoredReading) -> bool:
-        """Save a reading, once per revision. False when that revision has one already."""
+    def save_reading(self, stored: records.StoredReading, refusals: Iterable[records.Refusal] = ()) -> bool:
+        """Save a reading and its refusals, once per revision. False when that revision has one already."""
         with self._database.transaction() as session:
             if session.get(schema.ReadingRow, (stored.study_instance_uid, stored.revision)) is not None:
                 return False
             values = asdict(stored)
             values["previews_json"] = json.dumps(values.pop("previews"))
             session.execute(insert(schema.ReadingRow).values(**values))
+            rows = [self._refusal(stored, refusal) for refusal in dict.fromkeys(refusals)]
+            if rows:
+                session.execute(insert(schema.RefusalRow), rows)
             return True
+
+    @staticmethod
+    def _refusal(stored: records.StoredReading, refusal: records.Refusal) -> dict[str, Any]:
+        return {
+            "study_instance_uid": stored.study_instance_uid,
+            "revision": stored.revision,
+            "saved_at": stored.saved_at,
+            **asdict(refusal),
+        }
 
     def reading(self, study_instance_uid: str, revision: int | None = None) -> records.StoredReading | None:
         """The reading of a revision, or the latest."""
@@ -62,8 +76,13 @@ class Outbox:
                 saved_at=row.saved_at,
             )
 
-    def add_results(self, results: Sequence[records.ResultObject], deliveries: Sequence[Delivery]) -> None:
-        """Add result objects and their deliveries; those already there stay as they are.
+    def add_results(
+        self,
+        results: Sequence[records.ResultObject],
+        deliveries: Sequence[Delivery],
+        entries: Sequence[records.Entry] = (),
+    ) -> None:
+        """Add result objects, their deliveries and what searches find of them; those already there stay as they are.
 
         Deliveries of earlier revisions that are still pending or failed are superseded.
         """
@@ -74,6 +93,8 @@ class Outbox:
             for delivery in deliveries:
                 if session.get(schema.DeliveryRow, (delivery.sop_instance_uid, delivery.destination)) is None:
                     session.execute(insert(schema.DeliveryRow).values(**asdict(delivery)))
+            for entry in entries:
+                Catalogue(self._database.joining(session)).add(entry)
             for study, revision in {(result.study_instance_uid, result.revision) for result in results}:
                 self._supersede(session, study, revision)
 

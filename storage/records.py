@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 
 class _Told(StrEnum):
@@ -70,6 +71,40 @@ class Instance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What searches find of one instance: DICOM JSON (PS3.18 F) by level, and the values that narrow a search.
+
+    patient_name: in lower case and without accents. study_date: YYYYMMDD or "".
+    """
+
+    study_instance_uid: str
+    series_instance_uid: str
+    sop_instance_uid: str
+    sop_class_uid: str
+    patient_id: str
+    patient_name: str
+    accession_number: str
+    study_date: str
+    modality: str
+    study: Mapping[str, Any]
+    series: Mapping[str, Any]
+    instance: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A file that can be retrieved: of a received instance, or of an object made here."""
+
+    sop_instance_uid: str
+    sop_class_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
     """One study and where it stands.
 
@@ -101,6 +136,31 @@ class StoredReading:
     category: str
     previews: dict[str, str]
     saved_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why an image ("": the exam) was not read, by its code. left_out: it did not matter for the exam's answer."""
+
+    code: str
+    sop_instance_uid: str
+    left_out: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalCount:
+    """One code over many exams, each counted by its latest reading.
+
+    unread: exams that were not read and name it among the reasons. exams: all in which it occurs. first, last: when
+    the readings that name it were saved.
+    """
+
+    code: str
+    unread: int
+    exams: int
+    images: int
+    first: datetime
+    last: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

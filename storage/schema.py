@@ -29,6 +29,9 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 SCHEMA_VERSION = 2
 
 
+_CONNECTIONS = 60  # at most, beyond a few that are kept open: every association and web request may need one or two
+
+
 class UTCDateTime(TypeDecorator[datetime]):
     """Timezone-aware datetimes, kept as UTC (SQLite itself forgets the zone)."""
 
@@ -111,6 +114,18 @@ class ReadingRow(Base):
     saved_at: Mapped[datetime]
 
 
+class RefusalRow(Base):
+    """See `storage.records.Refusal`; of the reading of that revision, kept so that they can be counted."""
+
+    __tablename__ = "refusal"
+    study_instance_uid: Mapped[str] = mapped_column(ForeignKey("study.study_instance_uid"), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    sop_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
+    code: Mapped[str] = mapped_column(String(32), primary_key=True)
+    left_out: Mapped[bool]
+    saved_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class ResultObjectRow(Base):
     """See `storage.records.ResultObject`."""
 
@@ -175,6 +190,47 @@ class EventRow(Base):
     text: Mapped[str] = mapped_column(Text)
 
 
+#: Text that sorts by its code points on every database, so that a range of it is found by its index.
+_SORTED = String().with_variant(String(collation="C"), "postgresql")
+
+
+class FoundStudyRow(Base):
+    """What searches find of a study: see `storage.catalogue`. The columns narrow, `attributes` is DICOM JSON."""
+
+    __tablename__ = "found_study"
+    __table_args__ = (Index(None, "study_date", "study_instance_uid"),)
+    study_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
+    patient_id: Mapped[str] = mapped_column(_SORTED, index=True)
+    patient_name: Mapped[str] = mapped_column(_SORTED, index=True)
+    accession_number: Mapped[str] = mapped_column(_SORTED, index=True)
+    study_date: Mapped[str] = mapped_column(_SORTED)
+    attributes: Mapped[str] = mapped_column(Text)
+
+
+class FoundSeriesRow(Base):
+    """What searches find of a series."""
+
+    __tablename__ = "found_series"
+    series_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(
+        ForeignKey("found_study.study_instance_uid"), primary_key=True, index=True
+    )
+    modality: Mapped[str] = mapped_column(_SORTED)
+    attributes: Mapped[str] = mapped_column(Text)
+
+
+class FoundInstanceRow(Base):
+    """What searches find of an instance, received or made here."""
+
+    __tablename__ = "found_instance"
+    __table_args__ = (Index(None, "study_instance_uid", "series_instance_uid"),)
+    sop_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
+    study_instance_uid: Mapped[str] = mapped_column(ForeignKey("found_study.study_instance_uid"))
+    series_instance_uid: Mapped[str] = mapped_column(_UID)
+    sop_class_uid: Mapped[str] = mapped_column(_UID)
+    attributes: Mapped[str] = mapped_column(Text)
+
+
 class SchemaVersionRow(Base):
     """One row: the version of these tables."""
 
@@ -186,10 +242,10 @@ def make_engine(database_url: str) -> Engine:
     """An engine for SQLite (pragmas set) or PostgreSQL. Creates a SQLite file's folder."""
     url = make_url(database_url)
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
+        return create_engine(url, pool_pre_ping=True, max_overflow=_CONNECTIONS)
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url, connect_args={"timeout": 30})
+    engine = create_engine(url, connect_args={"timeout": 30}, max_overflow=_CONNECTIONS)
     event.listen(engine, "connect", _sqlite_pragmas)
     return engine
 

@@ -30,7 +30,7 @@ PACKAGES = {
 }
 DCMTK = (
     "dcmdump dcmconv dcmdjpeg dcmcjpeg dcmqrscp dcmsend dsrdump dump2dcm echoscu findscu getscu img2dcm movescu "
-    "storescp storescu termscu wlmscpfs dcm2pnm"
+    "storescp storescu termscu wlmscpfs dcm2pnm dcmpschk dcmp2pgm"
 )
 PACKAGES.update(dict.fromkeys(DCMTK.split(), "dcmtk"))
 

@@ -11,15 +11,26 @@ from pathlib import Path
 from typing import Any
 
 from node.simulator.pacs import free_port, orthanc_configuration
-from tests.support import require_tool, running
+from tests.support import absent, require_tool, running
+
+_DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
 @dataclass(frozen=True)
 class Orthanc:
-    """A running Orthanc: DICOM at `port` (AE title ORTHANC), REST at `http`."""
+    """A running Orthanc: DICOM at `port` (AE title ORTHANC), REST at `http`, DICOMweb where it was asked for."""
 
     port: int
     http: str
+
+    @property
+    def dicomweb(self) -> str:
+        return f"{self.http}/dicom-web"
+
+    def put(self, content: bytes) -> None:
+        """Store a DICOM file."""
+        request = urllib.request.Request(f"{self.http}/instances", data=content, method="POST")
+        urllib.request.urlopen(request, timeout=30).close()
 
     def get(self, path: str) -> Any:
         with urllib.request.urlopen(self.http + path, timeout=10) as answer:
@@ -36,10 +47,14 @@ class Orthanc:
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[Orthanc]:
+def orthanc(folder: Path, *, http_port: int = 0, dicomweb: bool = False) -> Iterator[Orthanc]:
     """Orthanc on two free ports of loopback, with its storage below `folder`; ends with the block."""
-    port, http_port = free_port(), free_port()
+    port, http_port = free_port(), http_port or free_port()
     configuration = orthanc_configuration(folder, port, http_port)
+    if dicomweb:
+        if not _DICOMWEB_PLUGIN.exists():
+            absent("Orthanc's DICOMweb plugin is not installed: apt-get install orthanc-dicomweb")
+        configuration |= {"Plugins": [str(_DICOMWEB_PLUGIN)], "DicomWeb": {"Enable": True, "Root": "/dicom-web/"}}
     path = folder / "orthanc.json"
     path.write_text(json.dumps(configuration))
     with running(require_tool("Orthanc"), path, until="Orthanc has started"):

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from ai import extensions
 from ai.exam import StandardView
-from ai.findings import FindingType
+from ai.findings import FindingType, ViewDetail
 from ai.geometry import Geometry
 from ai.pixels import BreastImage
 
@@ -81,13 +81,14 @@ class Candidate:
 class ViewOutput:
     """What a detection model says of one view.
 
-    suspicion: 0–1 on the grid of `geometry`. candidates: the most suspicious first.
+    suspicion: 0–1 on the grid of `geometry`. candidates: the most suspicious first. detail: of models that tell more.
     """
 
     probability: float
     suspicion: NDArray[np.float32]
     geometry: Geometry
     candidates: tuple[Candidate, ...]
+    detail: ViewDetail | None = None
 
 
 class DetectionModel(Protocol):

@@ -8,7 +8,6 @@ is a logistic function of both maps' highest cells; a finding is a peak of a map
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from ai.findings import FindingType
 from ai.geometry import Geometry
 from ai.models import Candidate, ModelCard, Task, ViewOutput, Weights
 from ai.models._input import CHANNELS, NetworkInput, network_input
+from ai.models._peaks import candidates
 from ai.pixels import BreastImage
 
 CARD = ModelCard(
@@ -45,10 +45,7 @@ CARD = ModelCard(
 CELL = 8
 #: The saliency maps, in order.
 MAPS = (FindingType.SOFT_TISSUE, FindingType.CALCIFICATION_CLUSTER)
-_MOST_CANDIDATES = 4
 _HIGHEST_CELLS = 8  # of a map, 20 mm²: what a view's score looks at beside the peak
-_REGION_SHARE = 0.4  # a finding's region: connected cells above this share of the peak
-_BORDER_CELLS = 1
 
 
 def _layer(inputs: int, outputs: int, *, size: int = 3, stride: int = 1) -> nn.Sequential:
@@ -139,7 +136,7 @@ class DemoModel:
 
     def _detect_one(self, prepared: NetworkInput) -> ViewOutput:
         salient, probability = look(self.net, prepared.values, prepared.mask)
-        geometry = _cells(prepared.geometry)
+        geometry = prepared.geometry.cells(CELL)
         suspicion = (1.0 / (1.0 + np.exp(-salient))).astype(np.float32)
         return ViewOutput(
             probability=probability,
@@ -166,30 +163,11 @@ def fresh(seed: int) -> Weights:
         return DemoNet().state_dict()
 
 
-def _cells(geometry: Geometry) -> Geometry:
-    return replace(
-        geometry,
-        row_step=geometry.row_step * CELL,
-        column_step=geometry.column_step * CELL,
-        rows=geometry.rows // CELL,
-        columns=geometry.columns // CELL,
-    )
-
-
 def _candidates(suspicion: NDArray[np.float32], geometry: Geometry) -> tuple[Candidate, ...]:
-    """Peaks of each map, the highest first, each with the box round its region."""
-    found = []
-    for finding_type, salient in zip(MAPS, suspicion, strict=True):
-        rest = salient.copy()
-        for _ in range(_MOST_CANDIDATES):
-            row, column = np.unravel_index(int(rest.argmax()), rest.shape)
-            peak = float(rest[row, column])
-            if peak < 0.05:
-                break
-            labels, _ = ndimage.label(rest >= _REGION_SHARE * peak)
-            region = labels == labels[row, column]
-            rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
-            box = (float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1))
-            found.append(Candidate(geometry.box_to_stored(box), finding_type, peak))
-            rest[ndimage.binary_dilation(region, iterations=_BORDER_CELLS)] = 0.0
+    """Peaks of both maps, the highest first."""
+    found = [
+        candidate
+        for finding_type, salient in zip(MAPS, suspicion, strict=True)
+        for candidate in candidates(salient, geometry, finding_type)
+    ]
     return tuple(sorted(found, key=lambda candidate: -candidate.probability))

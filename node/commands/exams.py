@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 
 from ai.findings import Category
-from ai.reasons import ReasonCode
-from node import console, holdings, overview
+from node import console, holdings, overview, refusals
 from node.console import ConfigOption, JsonOption
 from node.overview import ExamLine
+from node.refusals import RefusalLine, RefusalReport
 from storage.records import StudyState
+
+_COUNTS = ("not read", "share", "exams", "images")
 
 
 def register(app: typer.Typer) -> None:
@@ -25,14 +28,23 @@ def exams(
     state: Annotated[
         list[StudyState] | None, typer.Option("--state", help="Only exams in this state; may be repeated.")
     ] = None,
-    reasons: Annotated[bool, typer.Option("--reasons", help="Count the exams not read, per reason.")] = False,
+    count_refusals: Annotated[
+        bool, typer.Option("--refusals", help="Count what kept exams and images from being read, per reason.")
+    ] = False,
+    since: Annotated[
+        datetime | None,
+        typer.Option("--since", formats=["%Y-%m-%d"], help="With --refusals: readings from this day on (UTC)."),
+    ] = None,
 ) -> None:
     """List the exams, last received first; names and IDs of patients are not shown."""
+    if count_refusals:
+        with holdings.opened(console.configuration(config)) as held:
+            found = refusals.report(held, since.replace(tzinfo=UTC) if since else None)
+        console.print_json(found) if json else _show_refusals(found)
+        return
     with holdings.opened(console.configuration(config)) as held:
         lines = overview.exam_lines(held, state or tuple(StudyState))
-    if reasons:
-        _show_reasons(overview.refusals(lines), json)
-    elif json:
+    if json:
         console.print_json(lines)
     else:
         _show(lines)
@@ -63,12 +75,17 @@ def _row(line: ExamLine) -> tuple[object, ...]:
     )
 
 
-def _show_reasons(counts: dict[str, int], json: bool) -> None:
-    told = [{"reason": code, "exams": count, "sentence": ReasonCode(code).sentence} for code, count in counts.items()]
-    if json:
-        console.print_json(told)
-    elif not told:
-        console.say("every exam that was answered was read")
-    else:
-        made = console.table("exams", "reason", "", right=("exams",))
-        console.out().print(console.rows(made, [(each["exams"], each["reason"], each["sentence"]) for each in told]))
+def _show_refusals(found: RefusalReport) -> None:
+    share = f" ({found.unread / found.answered:.1%})" if found.answered else ""
+    console.say(f"{found.answered} exams answered, {found.unread} of them not read{share}")
+    if not found.reasons:
+        return
+    made = console.table("reason", "not read", "share", "exams", "images", "since", right=_COUNTS)
+    console.out().print(console.rows(made, [_refusal_row(line) for line in found.reasons]))
+    for line in found.reasons:
+        console.say(f"{line.reason}: {line.sentence}. What to do: {line.advice}.")
+
+
+def _refusal_row(line: RefusalLine) -> tuple[object, ...]:
+    since = console.moment(line.since)
+    return line.reason, line.unread, f"{line.share:.1%}", line.exams, line.images, since

@@ -50,14 +50,22 @@ def list_(config: ConfigOption = None, json: JsonOption = False) -> None:
 
 def import_(
     network: Annotated[Published, typer.Argument(help="Which published network.")],
-    file: Annotated[Path, typer.Argument(help="Its file, as published; you bring it, under its own licence.")],
+    files: Annotated[
+        list[Path], typer.Argument(help="Its files, as published; you bring them, under their own licence.")
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", help="The bundle's folder; by default bundles/<network>.")
     ] = None,
+    allow_unknown_weights: Annotated[
+        bool,
+        typer.Option(help="Take files that are not the published ones; every result says that they are unverified."),
+    ] = False,
 ) -> None:
-    """Make a bundle of a published network's file; no code in the file is run."""
+    """Make a bundle of a published network's files; no code in them is run. Several are an ensemble: their mean."""
     folder = out or Path("bundles") / str(network)
-    made = bundles.import_published(network, file, folder)
+    made = bundles.import_published(network, files, folder, allow_unknown_weights=allow_unknown_weights)
     console.say(f"{folder}: {made.name} {made.version} ({made.task}, {made.licence})")
+    if made.labelling:
+        console.say(made.labelling)
     path = folder if folder.is_absolute() else f"./{folder}"
     console.say(f"to use it, add {path} to reading.bundles in config.yaml")

@@ -48,6 +48,10 @@ def read(
         list[str] | None,
         typer.Option("--bundle", help="Model bundle instead of the configuration's: a shipped one's name, or a path."),
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="Folder for the readings, <Study Instance UID>.json each, as render takes them."),
+    ] = None,
     json: JsonOption = False,
 ) -> None:
     """Read exams from DICOM files, without any network: each study is one exam.
@@ -62,6 +66,8 @@ def read(
         for answer in _answers(settings, studies.values()):
             answers.append(answer)
             progress.update(task, advance=1, description="reading")
+            if out is not None and answer.reading is not None:
+                _save(answer.reading, out)
     if json:
         console.print_json([_told(answer) for answer in answers])
     else:
@@ -95,6 +101,12 @@ def _answer(reader: Reader, files: Sequence[DicomFile]) -> Answer:
     except (ReaderDied, ValueError) as error:
         return Answer(study, None, str(error))
     return Answer(study, outcome.reading)
+
+
+def _save(reading: Reading, out: Path) -> None:
+    """The whole reading, heat maps included."""
+    out.mkdir(parents=True, exist_ok=True)
+    (out / f"{reading.study_instance_uid}.json").write_text(reading.to_json() + "\n", encoding="utf-8")
 
 
 def _told(answer: Answer) -> dict[str, object]:

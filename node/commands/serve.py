@@ -16,7 +16,7 @@ from node.app import Node
 from node.config import Config
 from node.console import ConfigOption
 from node.errors import ConfigError, NodeError
-from node.settings import NodeSettings
+from node.settings import NodeSettings, WebSettings
 from storage.database import DatabaseUnavailable, SchemaMismatch
 
 #: A stop that takes longer is cut short; what was under way is run again at the next start.
@@ -42,6 +42,8 @@ def serve(config: ConfigOption = None) -> None:
     try:
         _start(node)
         console.say(f"ready: {settings.node.ae_title} listens on {settings.node.host}:{node.receiver.port}")
+        if node.web.port is not None:
+            console.say(f"DICOMweb at {address.url(settings.web.host, node.web.port)}{settings.web.path}")
         stopped.wait()
     finally:
         _stop(node)
@@ -62,10 +64,10 @@ def _made(settings: Config) -> Node:
 
 
 def _start(node: Node) -> None:
-    at = node.config.node
-    busy = address.problem(at.host, at.port)  # before the models are loaded, which takes seconds
-    if busy:
-        raise _cannot_listen(at, busy)
+    for name, at in (("node", node.config.node), ("web", node.config.web)):
+        busy = "" if at.port is None else address.problem(at.host, at.port)
+        if busy:  # before the models are loaded, which takes seconds
+            raise _cannot_listen(name, at, busy)
     try:
         node.start()
     except SchemaMismatch as error:
@@ -73,12 +75,12 @@ def _start(node: Node) -> None:
     except DatabaseUnavailable as error:
         raise NodeError(f"storage.database_url: the database cannot be used: {error}") from error
     except OSError as error:
-        raise _cannot_listen(at, error.strerror or str(error)) from error
+        raise _cannot_listen("node", node.config.node, error.strerror or str(error)) from error
 
 
-def _cannot_listen(at: NodeSettings, why: str) -> ConfigError:
+def _cannot_listen(section: str, at: NodeSettings | WebSettings, why: str) -> ConfigError:
     advice = "stop what listens there, or choose another port"
-    return ConfigError(f"node.port: cannot listen on {at.host}:{at.port}: {why}; {advice}")
+    return ConfigError(f"{section}.port: cannot listen on {at.host}:{at.port}: {why}; {advice}")
 
 
 def _stop(node: Node) -> None:

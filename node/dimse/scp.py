@@ -50,10 +50,10 @@ TRANSFER_SYNTAXES = [
     ExplicitVRBigEndian,
 ]
 _VERIFICATION = "1.2.840.10008.1.1"
-_SUCCESS = 0x0000
-_COERCED = 0xB000  # PS3.4 B.2.3: stored, though not as a replacement of what is held
-_CALLING_NOT_RECOGNIZED = (1, 1, 3)  # PS3.8 9.3.4: rejected-permanent, service-user
-_LIMIT_EXCEEDED = (2, 3, 2)  # rejected-transient, presentation provider: local-limit-exceeded
+SUCCESS = 0x0000
+COERCED = 0xB000  # PS3.4 B.2.3: stored, though not as a replacement of what is held
+CALLING_NOT_RECOGNIZED = (1, 1, 3)  # PS3.8 9.3.4: rejected-permanent, service-user
+LIMIT_EXCEEDED = (2, 3, 2)  # rejected-transient, presentation provider: local-limit-exceeded
 
 
 class Accepts(Protocol):
@@ -126,7 +126,7 @@ class Receiver:
         address = str(association.requestor.address)
         if not self._config.admits(calling, address):
             log.warning("association refused: caller not allowed", calling_ae_title=calling, address=address)
-            _reject(association, _CALLING_NOT_RECOGNIZED)
+            _reject(association, CALLING_NOT_RECOGNIZED)
             return
         with self._lock:
             already = sum(each.calling_ae_title == calling for each in self._open.values())
@@ -135,7 +135,7 @@ class Receiver:
                 self._open[id(association)] = _Open(calling)
         if refused:
             log.warning("association refused: too many of this caller", calling_ae_title=calling)
-            _reject(association, _LIMIT_EXCEEDED)
+            _reject(association, LIMIT_EXCEEDED)
 
     def _store(self, event: evt.Event) -> Dataset:
         request = cast("Any", event.request)
@@ -165,8 +165,8 @@ class Receiver:
         if before not in ("", accepted.study_instance_uid):
             self._intake.released(before)  # it has turned to another study
         if accepted.outcome is Outcome.KEPT_ASIDE:
-            return _status(_COERCED, "held with other content; this one was kept aside for a person")
-        return _status(_SUCCESS)
+            return _status(COERCED, "held with other content; this one was kept aside for a person")
+        return _status(SUCCESS)
 
     def _ended(self, event: evt.Event) -> None:
         with self._lock:
@@ -177,6 +177,12 @@ class Receiver:
         log.info("association ended", association=event.assoc.name, calling_ae_title=ended.calling_ae_title, **counts)
         if ended.study_instance_uid:
             self._intake.released(ended.study_instance_uid)
+
+
+def presentation_contexts(config: Config) -> dict[str, tuple[str, ...]]:
+    """Abstract syntax → the transfer syntaxes it is accepted with, the preferred one first."""
+    contexts = _application_entity(config).supported_contexts
+    return {str(each.abstract_syntax): tuple(map(str, each.transfer_syntax)) for each in contexts}
 
 
 def _application_entity(config: Config) -> AE:
@@ -201,7 +207,7 @@ def _reject(association: Association, reason: tuple[int, int, int]) -> None:
 
 
 def _echo(_event: evt.Event) -> int:
-    return _SUCCESS
+    return SUCCESS
 
 
 def _status(code: int, comment: str = "") -> Dataset:

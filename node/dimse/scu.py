@@ -19,13 +19,14 @@ from node.errors import DeliveryError, PermanentDelivery, RetriableDelivery
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.settings import Peer
 
-_VERIFICATION = "1.2.840.10008.1.1"
 _UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
+#: The presentation contexts of a C-ECHO.
+VERIFICATION = tuple(("1.2.840.10008.1.1", syntax) for syntax in _UNCOMPRESSED)
 
 
 def echo(peer: Peer, calling_ae_title: str) -> None:
     """C-ECHO. Raises a DeliveryError that says how far it got."""
-    with _association(peer, calling_ae_title, [(_VERIFICATION, syntax) for syntax in _UNCOMPRESSED]) as association:
+    with _association(peer, calling_ae_title, VERIFICATION) as association:
         status = association.send_c_echo()
         error = judge(status)
         if error is not None:
@@ -85,9 +86,15 @@ def _contexts(objects: Sequence[Outgoing]) -> list[tuple[str, str]]:
     pairs: dict[tuple[str, str], None] = {}
     for item in objects:
         syntax = str(dcmread(item.path, specific_tags=[], stop_before_pixels=True).file_meta.TransferSyntaxUID)
-        for proposed in (syntax, *(_UNCOMPRESSED if syntax in _UNCOMPRESSED else ())):
-            pairs[(item.sop_class_uid, proposed)] = None
+        for each in proposed(syntax):
+            pairs[(item.sop_class_uid, each)] = None
     return list(pairs)
+
+
+def proposed(transfer_syntax_uid: str) -> tuple[str, ...]:
+    """The transfer syntaxes in which an object is proposed that is held in this one, each in a context of its own."""
+    others = _UNCOMPRESSED if transfer_syntax_uid in _UNCOMPRESSED else ()
+    return tuple(dict.fromkeys((transfer_syntax_uid, *others)))
 
 
 @contextmanager

@@ -6,7 +6,7 @@ A stage that fails is tried again with backoff; an exam that cannot be read in t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,10 +14,10 @@ from typing import Any
 from ai.exam import Exam
 from ai.findings import Category, Reading, ReadOutcome
 from ai.reasons import Reason, ReasonCode
-from node import delivery, logs, routing
+from node import delivery, findable, logs, routing
 from node.destinations import Outgoing
 from node.errors import ReaderStopped
-from node.exams import StoredExam, stored_exam
+from node.exams import StoredExam, header, stored_exam
 from node.pipeline.jobs import Job, NotFinished, Stage
 from node.pipeline.rooms import Rooms, tell
 from node.reporting import NoSource, Reporting
@@ -25,7 +25,7 @@ from storage.database import Database
 from storage.index import Index
 from storage.objects import AlteredObject
 from storage.outbox import Outbox
-from storage.records import DeliveryState, StoredReading, StudyState
+from storage.records import DeliveryState, Refusal, StoredReading, StudyState
 
 log = logs.get(__name__)
 
@@ -104,7 +104,7 @@ class Stages:
             next_state = StudyState.HELD if held else StudyState.REPORTING
             if not index.advance(job.study_instance_uid, job.revision, {StudyState.READING: next_state}):
                 return
-            outbox.save_reading(saved)
+            outbox.save_reading(saved, _refusals(reading))
             tell(index, job.study_instance_uid, job.revision, "read", _summary(reading))
             if not held:
                 self._rooms.enqueue(session, Stage.REPORT, job.study_instance_uid, job.revision)
@@ -129,13 +129,14 @@ class Stages:
             self._hold(job, StudyState.REPORTING, str(error))
             return
         self._rooms.passed("report: files written")
+        entries = [findable.entry(header(self._rooms.store.path(each.path))) for each in reported.results if each.path]
         with self._rooms.database.transaction() as session:
             joined = self._rooms.database.joining(session)
             index, outbox = Index(joined), Outbox(joined)
             steps = {StudyState.REPORTING: StudyState.DELIVERING}
             if not index.advance(job.study_instance_uid, job.revision, steps):
                 return
-            outbox.add_results(reported.results, reported.deliveries)
+            outbox.add_results(reported.results, reported.deliveries, entries)
             for result in reported.results:
                 what = f"not made: {result.error}" if result.error else f"{result.sop_instance_uid}"
                 tell(index, job.study_instance_uid, job.revision, "report", f"{result.kind} {what}")
@@ -150,15 +151,7 @@ class Stages:
         settings = self._rooms.config.destinations.get(job.destination)
         if settings is None:
             raise RuntimeError(f"destinations.{job.destination} is not in the config any more; put it back, or requeue")
-        pending = {
-            item.sop_instance_uid: item
-            for item in self._outbox.deliveries(
-                job.study_instance_uid,
-                revision=job.revision,
-                destination=job.destination,
-                states=[DeliveryState.PENDING],
-            )
-        }
+        pending = {item.sop_instance_uid: item for item in _standing(self._outbox, job).to_send()}
         for sent in delivery.send(self._rooms.config, job.destination, self._outgoing(job, list(pending))):
             now = datetime.now(UTC)
             after = delivery.judged(pending[sent.sop_instance_uid], sent, settings, now)
@@ -195,13 +188,12 @@ class Stages:
     def _after_delivery(self, job: Job) -> None:
         with self._rooms.database.transaction() as session:
             joined = self._rooms.database.joining(session)
-            waiting = Outbox(joined).deliveries(
-                job.study_instance_uid,
-                revision=job.revision,
-                destination=job.destination,
-                states=[DeliveryState.PENDING],
-            )
-            if waiting:
+            standing = _standing(Outbox(joined), job)
+            for item in standing.kept_back():
+                Outbox(joined).save_delivery(item)
+                text = f"{item.kind} → {item.destination}: {item.last_error}"
+                tell(Index(joined), job.study_instance_uid, job.revision, "deliver", text)
+            if waiting := standing.to_send():
                 due_at = min(item.due_at for item in waiting)
                 delay_s = max(0.0, (due_at - datetime.now(UTC)).total_seconds())
                 self._rooms.enqueue(
@@ -246,9 +238,21 @@ class Stages:
         self._rooms.enqueue(session, job.stage, job.study_instance_uid, job.revision, job.destination, delay_s=delay_s)
 
 
+def _standing(outbox: Outbox, job: Job) -> delivery.Standing:
+    every = outbox.deliveries(job.study_instance_uid, revision=job.revision, destination=job.destination)
+    not_made = sum(bool(result.error) for result in outbox.results(job.study_instance_uid, job.revision))
+    return delivery.Standing(tuple(every), not_made)
+
+
 def _telling(reading: Reading, stored: StoredExam) -> Reading:
     """The reading, telling also of images whose files were missing or altered."""
     return replace(reading, left_out=(*reading.left_out, *stored.unreadable)) if stored.unreadable else reading
+
+
+def _refusals(reading: Reading) -> Iterator[Refusal]:
+    """Reasons and left-out images, for counting."""
+    for left_out, reasons in ((False, reading.reasons), (True, reading.left_out)):
+        yield from (Refusal(str(reason.code), reason.sop_instance_uid, left_out) for reason in reasons)
 
 
 def _summary(reading: Reading) -> str:

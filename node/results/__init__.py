@@ -2,6 +2,8 @@
 
     OPTIONS: a frozen pydantic model of its options (unknown keys refused)
     build(report: Report, options: OPTIONS) -> part → pydicom Dataset with file_meta, ready to be written
+    EVERY_EXAM = True, where each exam gets an object, whatever became of it
+    SENT_LAST = True, where a destination must have everything else of the revision before it
 
 and must be a pure function: the same report and options give the same bytes. A kind that is one object has one part,
 ""; one that has an object per view or breast names them ("R CC", "L"); one that has nothing to say gives none.
@@ -36,12 +38,13 @@ class Device:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predecessor:
-    """An earlier revision's object of the same kind, for the Predecessor Documents Sequence (PS3.3 C.17.2)."""
+    """An object of an earlier revision. kind: the module that made it, "" where that is not known."""
 
     study_instance_uid: str
     series_instance_uid: str
     sop_class_uid: str
     sop_instance_uid: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,3 +88,13 @@ def offered() -> tuple[str, ...]:
 def load(name: str) -> ResultObject:
     """The result object `name`. Raises NoSuchExtension, naming what there is."""
     return cast("ResultObject", extensions.load(sys.modules[__name__], name))
+
+
+def is_sent_last(kind: str) -> bool:
+    """Whether the kind waits at each destination for all else of its revision. Raises NoSuchExtension."""
+    return bool(getattr(load(kind), "SENT_LAST", False))
+
+
+def is_for_every_exam(kind: str) -> bool:
+    """Whether the kind has an object for each exam, also negative and unread ones. Raises NoSuchExtension."""
+    return bool(getattr(load(kind), "EVERY_EXAM", False))

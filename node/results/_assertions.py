@@ -20,6 +20,7 @@ _PERCENTAGES = {
     _codes.CERTAINTY_OF_FINDING.value,
     _codes.CERTAINTY_OF_IMPRESSION.value,
 }
+_MEANINGS = {(code.value, code.scheme): code.meaning for code in _codes.every()}
 _SIDES = {"right": "24028007", "r": "24028007", "left": "7771000", "l": "7771000"}
 _NUMBER_OF_SIDE = re.compile(r"\b(right|left|R|L) (\d+\.\d+)", re.IGNORECASE)
 _VIEW_IN_NAME = re.compile(r", ([RL] (?:CC|MLO))$")
@@ -76,7 +77,31 @@ def check(dataset: Dataset, sources: Sequence[Dataset]) -> list[str]:
         *_evidence_faults(dataset, nodes),
         *_coordinate_faults(nodes, by_position, by_uid),
         *_comment_faults(nodes),
+        *code_faults(nodes),
     ]
+
+
+def code_faults(nodes: Sequence[Node]) -> list[str]:
+    """Every concept is one of `_codes`, and every code of it is written with its own meaning."""
+    faults = []
+    for node in nodes:
+        for keyword in ("ConceptNameCodeSequence", "ConceptCodeSequence"):
+            for item in node.item.get(keyword) or ():
+                faults += _meaning_faults(item, node, is_name=keyword == "ConceptNameCodeSequence")
+        for measured in node.item.get("MeasuredValueSequence") or ():
+            for item in measured.MeasurementUnitsCodeSequence:
+                faults += _meaning_faults(item, node, is_name=True)
+    return faults
+
+
+def _meaning_faults(item: Dataset, node: Node, *, is_name: bool) -> list[str]:
+    value = item.get("CodeValue") or item.get("LongCodeValue")
+    meaning = _MEANINGS.get((value, item.CodingSchemeDesignator))
+    if meaning is None:
+        return [f"the concept {value} at {node.position} is none of ours"] if is_name else []
+    if item.CodeMeaning != meaning:
+        return [f"code {value} at {node.position} is called '{item.CodeMeaning}' and means '{meaning}'"]
+    return []
 
 
 def _named(item: Dataset, code: Code) -> bool:

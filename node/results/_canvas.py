@@ -6,6 +6,7 @@ the basic layout engine is used, for the other one is not everywhere.
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.resources import files
 from io import BytesIO
@@ -22,10 +23,17 @@ RAISED: Colour = (24, 32, 43)
 TEXT: Colour = (236, 241, 247)
 MUTED: Colour = (150, 164, 181)
 WARNING: Colour = (255, 122, 108)
-AMBER: Colour = (255, 172, 64)
-YELLOW: Colour = (247, 222, 112)
-BLUE: Colour = (126, 184, 232)
-MAGENTA: Colour = (255, 105, 212)
+# the four categories: far apart also for eyes without one kind of cone (docs/card.md has the numbers)
+AMBER: Colour = (255, 158, 30)
+YELLOW: Colour = (255, 240, 165)
+BLUE: Colour = (140, 225, 255)
+MAGENTA: Colour = (228, 86, 250)
+
+#: Nothing on the card is smaller, in pixels: on a 5 MP display capitals are then 2.8 mm high.
+SMALLEST = 26
+
+
+_VIEW_NAME = re.compile(r"\b([RL]) (CC|MLO)\b")
 
 
 @cache
@@ -44,7 +52,7 @@ def width(text: str, size: int, weight: Weight = "Regular") -> float:
     return font(size, weight).getlength(text)
 
 
-def fitting_size(text: str, size: int, space: float, weight: Weight = "Regular", *, smallest: int = 20) -> int:
+def fitting_size(text: str, size: int, space: float, weight: Weight = "Regular", *, smallest: int = SMALLEST) -> int:
     """The largest size, at most `size`, at which `text` fits in `space` pixels; not below `smallest`."""
     while size > smallest and width(text, size, weight) > space:
         size -= 1
@@ -61,9 +69,11 @@ def shortened(text: str, size: int, space: float, weight: Weight = "Regular") ->
 
 
 def lines(text: str, size: int, space: float, weight: Weight = "Regular") -> list[str]:
-    """`text` in lines that fit in `space` pixels, broken at spaces; a longer word is shortened."""
+    """`text` in lines that fit in `space` pixels, broken at spaces but not in a view's name; a longer word is cut."""
     done: list[str] = []
-    for word in text.split():
+    for word in _VIEW_NAME.sub("\\1\u00a0\\2", text).split(" "):
+        if not word:
+            continue
         longer = f"{done[-1]} {word}" if done else word
         if done and width(longer, size, weight) <= space:
             done[-1] = longer
@@ -86,3 +96,16 @@ def blended(colour: Colour, share: float, onto: Colour = BACKGROUND) -> Colour:
     """`colour` at `share` (0–1) over `onto`."""
     red, green, blue = (round(share * c + (1 - share) * o) for c, o in zip(colour, onto, strict=True))
     return red, green, blue
+
+
+def contrast(one: Colour, other: Colour) -> float:
+    """Contrast ratio of two colours by WCAG 2: 1 (the same) to 21 (black and white)."""
+    high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: Colour) -> float:
+    """Relative luminance of an sRGB colour, 0–1."""
+    shares = [level / 255 for level in colour]
+    red, green, blue = (s / 12.92 if s <= 0.04045 else ((s + 0.055) / 1.055) ** 2.4 for s in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

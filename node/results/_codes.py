@@ -83,9 +83,15 @@ RENDERING_INTENT = _dcm("111056", "Rendering Intent")
 PRESENTATION_REQUIRED = _dcm("111150", "Presentation Required: Rendering device is expected to present")
 PRESENTATION_OPTIONAL = _dcm("111151", "Presentation Optional: Rendering device may present")
 NOT_FOR_PRESENTATION = _dcm("111152", "Not for Presentation: Rendering device expected not to present")
+SELECTED_REGION_DESCRIPTION = _dcm("111058", "Selected Region Description")
 SINGLE_IMAGE_FINDING = _dcm("111059", "Single Image Finding")
 CENTER = _dcm("111010", "Center")
 OUTLINE = _dcm("111041", "Outline")
+COMPOSITE_FEATURE = _dcm("111015", "Composite Feature")
+COMPOSITE_TYPE = _dcm("111016", "Composite Type")
+RELATED_SPATIALLY = _dcm("111154", "Target content items are related spatially")
+SCOPE_OF_FEATURE = _dcm("111057", "Scope of Feature")
+ON_MULTIPLE_IMAGES = _dcm("111158", "Feature detected on multiple images")
 SUMMARY_OF_DETECTIONS = _dcm("111064", "Summary of Detections")
 SUCCESSFUL_DETECTIONS = _dcm("111063", "Successful Detections")
 FAILED_DETECTIONS = _dcm("111025", "Failed  Detections")
@@ -136,6 +142,11 @@ SOURCE_OF_MEASUREMENT = _dcm("121112", "Source of Measurement")
 COMMENT = _dcm("121106", "Comment")
 MAMMOGRAPHY = _dcm("MG", "Mammography")
 
+# Key object selection: TID 2010
+OF_INTEREST = _dcm("113000", "Of Interest")
+REJECTED_FOR_QUALITY = _dcm("113001", "Rejected for Quality Reasons")
+KEY_OBJECT_DESCRIPTION = _dcm("113012", "Key Object Description")
+
 # Breast composition: CID 6000
 BREAST_COMPOSITION = _sct("129715009", "Breast composition")
 
@@ -161,6 +172,7 @@ FINDING_TYPES = {  # CID 6014
     FindingType.SOFT_TISSUE: _sct("129793001", "Mammography breast density"),
     FindingType.CALCIFICATION_CLUSTER: _sct("129769006", "Calcification Cluster"),
     FindingType.ARCHITECTURAL_DISTORTION: _sct("129792006", "Architectural distortion of breast"),
+    FindingType.SUSPICIOUS_REGION: _dcm("111099", "Selected region"),
 }
 COMPOSITIONS = {  # CID 6000
     BreastComposition.A: _sct("129716005", "Almost entirely fat"),
@@ -180,6 +192,15 @@ VIEWS = {  # CID 4014
     ViewPosition.CC: _sct("399162004", "cranio-caudal"),
     ViewPosition.MLO: _sct("399368009", "medio-lateral oblique"),
 }
+
+
+def every() -> list[Code]:
+    """Every code of this module."""
+    found: list[Code] = []
+    for value in list(globals().values()):
+        candidates = value.values() if isinstance(value, dict) else [value]
+        found += [candidate for candidate in candidates if isinstance(candidate, Code)]
+    return found
 
 
 def reason_code(code: ReasonCode) -> Code:

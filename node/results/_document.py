@@ -38,8 +38,8 @@ def new_document(report: Report, kind: str, options: BaseModel, sop_class_uid: U
         dataset.CurrentRequestedProcedureEvidenceSequence = references
     if report.prior_sources:
         dataset.PertinentOtherEvidenceSequence = evidence(report.prior_sources)
-    if part in report.predecessors:
-        dataset.PredecessorDocumentsSequence = [_predecessor(report.predecessors[part])]
+    if earlier := predecessors(report, part):
+        dataset.PredecessorDocumentsSequence = evidence(earlier)
     return dataset
 
 
@@ -115,10 +115,18 @@ def _uses_private_codes(dataset: Dataset) -> bool:
     )
 
 
-def _predecessor(predecessor: Predecessor) -> Dataset:
-    reference = Dataset()
-    reference.StudyInstanceUID = predecessor.study_instance_uid
-    reference.SeriesInstanceUID = predecessor.series_instance_uid
-    reference.SOPClassUID = predecessor.sop_class_uid
-    reference.SOPInstanceUID = predecessor.sop_instance_uid
-    return evidence([reference])[0]
+def predecessors(report: Report, part: str) -> list[Dataset]:
+    """References to the documents that `part` follows: the same part's, else the whole's; of a whole, every part's."""
+    same = report.predecessors.get(part) or report.predecessors.get("")
+    earlier = [same] if same else [] if part else list(report.predecessors.values())
+    return [reference(each) for each in earlier]
+
+
+def reference(earlier: Predecessor) -> Dataset:
+    """An earlier object as a header of UIDs alone, for `evidence`."""
+    header = Dataset()
+    header.StudyInstanceUID = earlier.study_instance_uid
+    header.SeriesInstanceUID = earlier.series_instance_uid
+    header.SOPClassUID = earlier.sop_class_uid
+    header.SOPInstanceUID = earlier.sop_instance_uid
+    return header

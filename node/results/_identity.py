@@ -72,7 +72,8 @@ def reference_item(source: Dataset) -> Dataset:
 def new_object(report: Report, kind: str, options: BaseModel, sop_class_uid: UID, part: str = "") -> Dataset:
     """A dataset with file_meta, copied identity, series, equipment and SOP Common; the caller adds the rest.
 
-    kind: the module's name, part of the UIDs, as is `part`: see `node.results`. Deterministic.
+    kind: the module's name, part of the UIDs, as is `part`: see `node.results`. Deterministic. Instance Number is the
+    revision; a kind of several parts numbers them.
     Raises InvalidResult when the reading names an image that is not among the report's sources.
     """
     require_complete(report.reading, report.sources)
@@ -241,7 +242,11 @@ def _equipment(report: Report, algorithm: Algorithm) -> Dataset:
     item.SoftwareVersions = [algorithm.version, f"{device.manufacturer_model_name} {device.software_version}"]
     item.DeviceUID = _uids.device_uid(device, algorithm, reading.calibration_version, reading.preprocessing_version)
     item.ContributionDateTime = reading.started_at.strftime("%Y%m%d%H%M%S.%f%z")[:26]
-    item.ContributionDescription = f"AI reading of a screening exam, weights {algorithm.weights_sha256[:16] or 'none'}"
+    # the one place that every kind of object has for which result it belongs to
+    item.ContributionDescription = (
+        f"AI reading of a screening exam, result {_uids.result_uid(report)}, revision {reading.revision}, "
+        f"weights {algorithm.weights_sha256[:16] or 'none'}"
+    )
     return item
 
 

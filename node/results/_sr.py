@@ -90,6 +90,13 @@ def image(source: Dataset, relationship: str = "CONTAINS", concept: Code | None 
     return dataset
 
 
+def composite(source: Dataset, relationship: str = "CONTAINS") -> Dataset:
+    """A COMPOSITE item: an object that is no image."""
+    dataset = item("COMPOSITE", None, relationship)
+    dataset.ReferencedSOPSequence = [reference_item(source)]
+    return dataset
+
+
 def scoord(concept: Code, graphic_type: str, points: Sequence[Point], relationship: str) -> Dataset:
     """An SCOORD item without the image it is SELECTED FROM; points are (column, row) of the stored image."""
     dataset = item("SCOORD", concept, relationship)

@@ -26,7 +26,9 @@ FINDING_TYPES = {
     FindingType.SOFT_TISSUE: "soft tissue",
     FindingType.CALCIFICATION_CLUSTER: "calcifications",
     FindingType.ARCHITECTURAL_DISTORTION: "distortion",
+    FindingType.SUSPICIOUS_REGION: "suspicious region",
 }
+SELECTED_REGION = "Suspicious region. The algorithm does not tell which kind of lesion."
 COMPOSITIONS = {
     BreastComposition.A: "almost entirely fat",
     BreastComposition.B: "scattered fibroglandular densities",
@@ -75,6 +77,18 @@ def date(dicom_date: str) -> str:
 def breast_scores(reading: Reading) -> dict[ImageLaterality, float]:
     """Image laterality → score 0–1, for the breasts that were read."""
     return {breast.image_laterality: breast.probability for breast in reading.breasts}
+
+
+def marks(report: Report, side: ImageLaterality | None = None) -> str:
+    """The marked views, of one breast or both, with their most suspicious mark: "L CC 87.3 %, L MLO 77.3 %"."""
+    highest: dict[str, float] = {}
+    views = {image.sop_instance_uid: str(image.standard_view) for image in report.reading.inputs}
+    for finding in report.reading.findings:
+        if side not in (None, finding.image_laterality):
+            continue
+        view = views.get(finding.region.sop_instance_uid, str(finding.image_laterality))
+        highest[view] = max(finding.probability, highest.get(view, 0.0))
+    return ", ".join(f"{view} {percent(probability)} %" for view, probability in highest.items())
 
 
 def views_line(reading: Reading) -> str:
@@ -133,6 +147,19 @@ def comment_lines(reading: Reading) -> list[str]:
         score_line(reading),
         *(_position_line(reading, position) for position in positions),
     ]
+
+
+def view_comment_lines(reading: Reading, sop_instance_uid: str) -> list[str]:
+    """What a general viewer draws beside the region of one image: exam's category, breast's and view's score."""
+    lines = [f"AI triage: {CATEGORIES[reading.category]}, {reading.band}/10"]
+    scores = breast_scores(reading)
+    for view in reading.views:
+        if view.sop_instance_uid == sop_instance_uid:
+            side = view.standard_view.image_laterality
+            if side in scores:
+                lines.append(f"{SIDES[side]} {percent(scores[side])} %".capitalize())
+            lines.append(f"{view.standard_view.view_position}: {side} {percent(view.probability)} %")
+    return lines
 
 
 def percentile(reading: Reading) -> str:

@@ -52,14 +52,22 @@ def result_parts(report: Report) -> tuple[str, ...]:
     )
 
 
+def result_uid(report: Report) -> UID:
+    """Of the result as a whole: the same in every object of one revision, whatever its kind and options."""
+    return derived_uid("result", *result_parts(report))
+
+
 def sop_instance_uid(report: Report, kind: str, options: BaseModel, part: str = "") -> UID:
     """Of the result object `kind` made with `options`; part: which one, where the kind has several."""
     return derived_uid("instance", kind, options.model_dump_json(), *result_parts(report), *([part] if part else []))
 
 
-def series_instance_uid(report: Report, kind: str, options: BaseModel) -> UID:
-    """Of every object of one kind and its options; each revision has its own: it may come from other software."""
-    return derived_uid("series", kind, options.model_dump_json(), *result_parts(report))
+def series_instance_uid(report: Report, kind: str, options: BaseModel, part: str = "") -> UID:
+    """Of every object of one kind and its options; each revision has its own: it may come from other software.
+
+    part: where a kind has more than one series.
+    """
+    return derived_uid("series", kind, options.model_dump_json(), *result_parts(report), *([part] if part else []))
 
 
 def tracking_uid(report: Report, *what: str) -> UID:

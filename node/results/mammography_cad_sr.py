@@ -18,9 +18,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import MammographyCADSRStorage
 
 from ai.findings import Category, Finding, FindingType
-from node.results import Report, _codes, _document, _library, _sr, _text
+from node.results import Report, _codes, _document, _library, _sr, _text, _uids
 from node.results._codes import Code
 
+EVERY_EXAM = True
 _SERIES_NUMBER = 9001
 _INTENTS = {"required": _codes.PRESENTATION_REQUIRED, "optional": _codes.PRESENTATION_OPTIONAL}
 
@@ -69,20 +70,46 @@ def _overall_impression(report: Report, options: OPTIONS) -> Dataset:
         children.append(_sr.num(_codes.CERTAINTY_OF_IMPRESSION, score, _codes.PERCENT, "HAS PROPERTIES"))
     children += _sr.reader_items(report)
     lesions = sorted({finding.lesion for finding in reading.findings})
-    for lesion in lesions:
-        marks = [
-            _finding(report, finding, number, _INTENTS[options.rendering_intent])
-            for number, finding in enumerate(reading.findings, start=1)
-            if finding.lesion == lesion
-        ]
-        children.append(_impression(_INTENTS[options.rendering_intent], marks))
+    children += [_impression(report, lesion, _INTENTS[options.rendering_intent]) for lesion in lesions]
     return _sr.add(_sr.code(_codes.FINDINGS_SUMMARY, _document.summary(reading)), children)
 
 
-def _impression(intent: Code, findings: Sequence[Dataset]) -> Dataset:
-    """TID 4003 Individual Impression/Recommendation."""
+def _impression(report: Report, lesion: int, intent: Code) -> Dataset:
+    """TID 4003 Individual Impression/Recommendation: one lesion, as a composite where CC and MLO show it."""
+    numbered = [(n, mark) for n, mark in enumerate(report.reading.findings, start=1) if mark.lesion == lesion]
+    findings = [_finding(report, mark, number, intent) for number, mark in numbered]
+    if _is_seen_twice([mark for _, mark in numbered]):
+        findings = [_composite(report, numbered[0][1], findings, intent)]
     rendering = _sr.code(_codes.RENDERING_INTENT, intent, "HAS CONCEPT MOD")
     return _sr.container(_codes.INDIVIDUAL_IMPRESSION, [rendering, *findings], relationship="INFERRED FROM")
+
+
+def _is_seen_twice(marks: Sequence[Finding]) -> bool:
+    """Whether the marks are two of one kind, on two images of one breast: TID 4004 relates two things."""
+    return len(marks) == 2 and all(
+        len(values) == count
+        for values, count in (
+            ({mark.region.sop_instance_uid for mark in marks}, 2),
+            ({mark.image_laterality for mark in marks}, 1),
+            ({mark.finding_type for mark in marks}, 1),
+        )
+    )
+
+
+def _composite(report: Report, finding: Finding, parts: Sequence[Dataset], intent: Code) -> Dataset:
+    """TID 4004 with TID 4005. It has no certainty of its own: the reading gives one for each mark, none for both."""
+    properties = "HAS PROPERTIES"
+    children = [
+        _sr.code(_codes.RENDERING_INTENT, intent, "HAS CONCEPT MOD"),
+        *_sr.tracking(f"Lesion {finding.lesion}", _uids.tracking_uid(report, "lesion", str(finding.lesion))),
+        _sr.code(_codes.COMPOSITE_TYPE, _codes.RELATED_SPATIALLY, properties),
+        _sr.code(_codes.SCOPE_OF_FEATURE, _codes.ON_MULTIPLE_IMAGES, properties),
+        *_sr.algorithm_items(report.reading.algorithm),
+        *parts,
+    ]
+    for part in parts:
+        part.RelationshipType = "INFERRED FROM"
+    return _sr.add(_sr.code(_codes.COMPOSITE_FEATURE, _codes.FINDING_TYPES[finding.finding_type]), children)
 
 
 def _finding(report: Report, finding: Finding, number: int, intent: Code) -> Dataset:
@@ -96,7 +123,9 @@ def _finding(report: Report, finding: Finding, number: int, intent: Code) -> Dat
         *_sr.algorithm_items(algorithm),
         _sr.num(_codes.CERTAINTY_OF_FINDING, value, _codes.PERCENT, "HAS PROPERTIES"),
     ]
-    if algorithm.calibrated:
+    if finding.finding_type is FindingType.SUSPICIOUS_REGION:  # TID 4013: it says why, and has no probability of cancer
+        children.append(_sr.text(_codes.SELECTED_REGION_DESCRIPTION, _text.SELECTED_REGION, "HAS PROPERTIES"))
+    elif algorithm.calibrated:
         children.append(_sr.num(_codes.PROBABILITY_OF_CANCER, value, _codes.PERCENT, "HAS PROPERTIES"))
     selected = _positions(report)[region.sop_instance_uid]
     for concept, graphic_type, points in (

@@ -11,7 +11,7 @@ from ai.extensions import NoSuchExtension
 from node import destinations
 from node.destinations import Outgoing, Target
 from node.errors import PermanentDelivery, RetriableDelivery
-from node.settings import Destination, Peer
+from node.settings import Destination, DicomwebServer, Peer
 from tests.support_exams import as_file, view
 
 
@@ -27,7 +27,8 @@ def objects(tmp_path: Path) -> list[Outgoing]:
 
 
 def target(name: str, folder: Path, peer: Peer | None) -> Target:
-    settings = Destination(type=name, peer="PACS", folder=folder, results=("summary_sc",))
+    server = DicomwebServer(url=f"http://127.0.0.1:{peer.port if peer else 1}/dicom-web", connection_timeout_s=1)
+    settings = Destination(type=name, peer="PACS", server=server, folder=folder, results=("summary_sc",))
     return Target(name="place", destination=settings, peer=peer, calling_ae_title="MAMMO_NODE")
 
 
@@ -74,5 +75,5 @@ def test_a_folder_receives_each_object_whole_and_once(objects: list[Outgoing], t
 
 
 def test_an_unknown_type_names_what_there_is() -> None:
-    with pytest.raises(NoSuchExtension, match="dicom_store, folder"):
+    with pytest.raises(NoSuchExtension, match="dicom_store, dicomweb_store, folder"):
         destinations.load("carrier_pigeon")

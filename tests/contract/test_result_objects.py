@@ -19,7 +19,14 @@ from tests.support_readings import (
 from tests.support_results import CASES
 
 #: One of each way an exam can end; the whole matrix is judged in tests/peers/test_judges.py.
-ENDS = ("positive", "negative", "one_breast_left_out", "not_read_many_reasons", "not_read_no_mammogram")
+ENDS = (
+    "positive",
+    "bilateral_revised",
+    "negative",
+    "one_breast_left_out",
+    "not_read_many_reasons",
+    "not_read_no_mammogram",
+)
 
 
 @pytest.fixture(params=results.offered())
@@ -58,6 +65,21 @@ def test_it_is_a_whole_file_of_the_same_study(kind: str, case: str) -> None:
         assert result.file_meta.MediaStorageSOPClassUID == result.SOPClassUID
         assert result.SOPInstanceUID.is_valid
         assert result.SOPInstanceUID not in {source.SOPInstanceUID for source in one.sources}
+
+
+@pytest.mark.parametrize("case", ENDS)
+def test_a_kind_that_says_so_has_an_object_for_every_exam(kind: str, case: str) -> None:
+    """The configuration counts on it: somebody must hear of a negative and of an unread exam."""
+    if results.is_for_every_exam(kind):
+        assert files(kind, case), f"{kind} is silent on {case}"
+    elif case.startswith("not_read"):
+        assert not files(kind, case), f"{kind} speaks of an exam that was not read"
+
+
+def test_an_object_that_comes_last_is_none_of_a_first_revision(kind: str) -> None:
+    if results.is_sent_last(kind):
+        assert not files(kind, "positive")
+        assert files(kind, "bilateral_revised")
 
 
 def test_the_report_is_left_as_it_was(kind: str) -> None:

@@ -27,9 +27,14 @@ BORDERS = {
     "node/dimse/scp.py": "every request gets a status",
     "node/housekeeping.py": "one failed round must not end the rounds",
     "node/intake.py": "the parser meets whatever a sender made",
+    "node/part10.py": "the parser meets whatever a sender made",
     "node/pipeline/stages.py": "one failed job must not end the worker",
     "node/reader_process.py": "the node is told why a reading failed",
     "node/reporting.py": "a result object that cannot be made is kept as failed",
+    "node/stored_file.py": "a damaged file fails the parser in many ways",
+    "node/web/border.py": "every request gets an answer",
+    "node/web/decoder_process.py": "the node is told why an image was not decoded",
+    "node/web/stow.py": "every instance of a request gets its status",
 }
 
 

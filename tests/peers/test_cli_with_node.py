@@ -111,6 +111,17 @@ def test_an_exam_from_send_to_show_and_a_failed_delivery_to_requeue(desk: Desk) 
     assert desk.state(STUDY) == "UNDELIVERED", "given up again, visibly"
 
 
+def test_render_makes_what_the_node_sent_and_changes_nothing(desk: Desk) -> None:
+    """After the exam above: by a part of its UID, beside the running node, byte for byte."""
+    before = desk.json("show", STUDY)
+    rendered = desk.json("render", STUDY.partition(".")[2], "--out", "rendered")
+    sent = {result["sop_instance_uid"]: desk.folder / "objects" / result["path"] for result in before["results"]}
+    assert {each["sop_instance_uid"] for each in rendered} == set(sent)
+    for each in rendered:
+        assert (desk.folder / each["file"]).read_bytes() == sent[each["sop_instance_uid"]].read_bytes(), each["kind"]
+    assert desk.json("show", STUDY) == before
+
+
 def test_reading_again_makes_a_new_revision(desk: Desk) -> None:
     study = f"{STUDY}.2"
     desk.run("send", str(desk.images(study)), "--to", "NODE")

@@ -8,11 +8,8 @@ import highdicom as hd
 import pydicom
 import pytest
 
-from node.results import measurement_sr
-from tests.support_readings import (
-    encoded,
-    single,
-)
+from node.results import key_objects, measurement_sr
+from tests.support_readings import STUDY, encoded, instance_uid, single
 from tests.support_results import CASES
 
 SOP_CLASSES = ("comprehensive_3d", "comprehensive", "enhanced")
@@ -52,6 +49,15 @@ def test_a_report_without_lesions_reads_as_one_exam_group(case: str) -> None:
     assert not report.get_planar_roi_measurement_groups()
     (exam,) = report.get_image_measurement_groups()
     assert exam.tracking_identifier == "Exam"
+
+
+def test_the_key_objects_come_back_with_their_images() -> None:
+    made = key_objects.build(CASES["positive"](), key_objects.OPTIONS())[""]
+    document = hd.ko.KeyObjectSelectionDocument.from_dataset(pydicom.dcmread(io.BytesIO(encoded(made))))
+    references = document.content.get_references(value_type=hd.sr.ValueTypeValues.IMAGE)
+    assert [reference.referenced_sop_instance_uid for reference in references] == [instance_uid(2), instance_uid(4)]
+    study, series, uid = document.resolve_reference(instance_uid(2))
+    assert (study, series, uid) == (STUDY, f"{STUDY}.1.2", instance_uid(2))
 
 
 def test_the_file_is_read_without_a_word_of_complaint() -> None:

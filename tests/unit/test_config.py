@@ -31,7 +31,7 @@ def faults(**settings: Any) -> list[str]:
 
 
 def destination(**changes: Any) -> dict[str, Any]:
-    return {"PACS": {"type": "folder", "folder": "out", "results": [*results.offered()][:1], **changes}}
+    return {"PACS": {"type": "folder", "folder": "out", "results": ["summary_sc"], **changes}}
 
 
 # --- what works
@@ -81,7 +81,7 @@ def test_a_database_that_is_no_file_is_left_as_it_is(url: str) -> None:
 
 
 def test_a_result_is_a_name_or_a_mapping_with_its_options_beside_it() -> None:
-    kind = results.offered()[0]
+    kind = "measurement_sr"
     config = config_from({"destinations": destination(results=[kind, {"kind": kind}])}, HERE)
     first, second = config.destinations["PACS"].results
     assert first == second
@@ -196,7 +196,7 @@ def test_a_destination_without_what_its_type_needs() -> None:
 
 def test_an_unknown_destination_type_is_answered_with_the_offered_ones() -> None:
     assert faults(destinations=destination(type="fax")) == [
-        "destinations.PACS.type: value 'fax' is not allowed; allowed: dicom_store, folder"
+        "destinations.PACS.type: value 'fax' is not allowed; allowed: dicom_store, dicomweb_store, folder"
     ]
 
 
@@ -209,8 +209,8 @@ def test_an_unknown_result_is_answered_with_the_offered_ones() -> None:
 
 @pytest.mark.parametrize("kind", results.offered())
 def test_an_unknown_option_of_a_result(kind: str) -> None:
-    (line,) = faults(destinations=destination(results=[{"kind": kind, "no_such_option": 1}]))
-    assert line.startswith("destinations.PACS.results.0.no_such_option: unknown key; ")
+    (line,) = faults(destinations=destination(results=["summary_sc", {"kind": kind, "no_such_option": 1}]))
+    assert line.startswith("destinations.PACS.results.1.no_such_option: unknown key; ")
 
 
 def test_a_destination_without_results() -> None:
@@ -232,6 +232,18 @@ def test_a_rule_that_reads_for_nobody() -> None:
     assert faults(routing=[{"name": "all", "destinations": []}]) == [
         f"routing.0.destinations: value [] is not allowed; {why}"
     ]
+
+
+def test_a_rule_whose_results_may_all_be_silent() -> None:
+    """A negative exam has no mark, an unread one no overlay: a PACS that gets nothing cannot tell which it was."""
+    quiet = destination(results=["overlay_sc", "key_objects"])
+    (said,) = faults(destinations=quiet)
+    assert said.startswith(
+        "routing.0.destinations: value ['*'] is not allowed; allowed: destinations of which one gets"
+    )
+    assert said.endswith(": mammography_cad_sr, measurement_sr, summary_sc")
+    other = {**quiet, "archive": destination()["PACS"]}
+    assert set(config_from({"destinations": other}, HERE).destinations) == {"PACS", "archive"}
 
 
 def test_a_rule_with_an_unknown_destination() -> None:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import hashlib
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import imagecodecs
 import numpy as np
 import pydicom
 import pytest
-from numpy.typing import NDArray
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.encaps import encapsulate
+from pydicom.dataset import Dataset
 from pydicom.uid import (
     HTJ2K,
     DeflatedExplicitVRLittleEndian,
@@ -30,57 +27,7 @@ from pydicom.uid import (
 from ai.decoding import PixelError, decode, read_image
 from ai.reasons import ReasonCode
 from tests.support import require_tool, shared_data
-
-UID = "1.2.826.0.1.3680043.10.999.7"
-ROWS, COLUMNS = 61, 43
-
-
-def picture(bits: int = 12) -> NDArray[np.uint16]:
-    """Rows × columns with structure, noise and both ends of the range."""
-    row, column = np.mgrid[0:ROWS, 0:COLUMNS]
-    values = (row * 37 + column * 11 + np.random.default_rng(1).integers(0, 40, (ROWS, COLUMNS))) % (1 << bits)
-    values[:2, :2] = [[0, (1 << bits) - 1], [(1 << bits) - 1, 0]]
-    return values.astype(np.uint16)
-
-
-def instance(values: NDArray[Any], syntax: str = ExplicitVRLittleEndian, **elements: object) -> Dataset:
-    """A minimal image instance holding `values` uncompressed; `elements` by keyword, None to leave out."""
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = syntax
-    dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.2"
-    dataset.file_meta.MediaStorageSOPInstanceUID = UID
-    defaults = {
-        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.2",
-        "SOPInstanceUID": UID,
-        "SamplesPerPixel": 1,
-        "PhotometricInterpretation": "MONOCHROME2",
-        "Rows": values.shape[0],
-        "Columns": values.shape[1],
-        "BitsAllocated": 16,
-        "BitsStored": 12,
-        "HighBit": 11,
-        "PixelRepresentation": 0,
-    }
-    for keyword, value in {**defaults, **elements}.items():
-        if value is not None:
-            setattr(dataset, keyword, value)
-    kind = ">u2" if syntax == ExplicitVRBigEndian else "<u2"
-    dataset.PixelData = values.astype(kind).tobytes() if values.dtype.itemsize == 2 else values.tobytes()
-    dataset["PixelData"].VR = "OW"
-    return dataset
-
-
-def encapsulated(frame: bytes, syntax: str, **elements: object) -> Dataset:
-    dataset = instance(picture(), syntax, **elements)
-    dataset.PixelData = encapsulate([frame])
-    return dataset
-
-
-def refusal(dataset: Dataset) -> ReasonCode:
-    with pytest.raises(PixelError) as caught:
-        decode(dataset)
-    return caught.value.code
+from tests.support_pixels import ROWS, UID, encapsulated, instance, picture, refusal
 
 
 @pytest.mark.parametrize(

@@ -174,7 +174,8 @@ def test_a_repeat_stands_in_for_an_image_whose_pixels_are_unusable() -> None:
         ({"patient_id": "P2"}, ReasonCode.PATIENT_CONFLICT),
         ({"issuer_of_patient_id": "OTHER"}, ReasonCode.PATIENT_CONFLICT),
         ({"study_date": "20240103"}, ReasonCode.STUDY_DATE_CONFLICT),
-        ({"patient_birth_date": "20200101"}, ReasonCode.PATIENT_AGE),
+        ({"patient_birth_date": "19650608"}, ReasonCode.PATIENT_CONFLICT),
+        ({"patient_birth_date": "", "patient_age_years": 4}, ReasonCode.PATIENT_AGE),
         ({"patient_sex": "M"}, ReasonCode.PATIENT_SEX),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pydicom
 import pytest
@@ -12,8 +13,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from ai.exam import STANDARD_VIEWS
+from ai.findings import Category
 from node import results
-from node.results import Report, _text, measurement_sr, summary_sc
+from node.results import Report, _text, _uids, measurement_sr, summary_sc
+from node.results._assertions import walk
 from tests.support_readings import (
     ALGORITHM,
     COMPOSITION,
@@ -24,7 +27,7 @@ from tests.support_readings import (
     report,
     single,
 )
-from tests.support_results import CASES
+from tests.support_results import CASES, MASS_AND_CALCIFICATION, SUPERSEDED, revised
 
 KINDS = results.offered()
 COPIED = (
@@ -44,10 +47,21 @@ COPIED = (
 )
 
 
+def marked(sources: tuple[Dataset, ...] = (), **changes: object) -> Report:
+    """A second revision with a marked lesion: every kind has an object for it."""
+    suspicious = read_exam(findings=MASS_AND_CALCIFICATION, category=Category.SUSPICIOUS, **changes)
+    return revised(report(suspicious, sources))
+
+
+def built(one: Report, kind: str) -> Dataset:
+    """The first object of a kind."""
+    module = results.load(kind)
+    return next(iter(module.build(one, module.OPTIONS()).values()))
+
+
 def made(one: Report, kind: str = "measurement_sr") -> Dataset:
     """The object, as a receiver reads it from the file."""
-    module = results.load(kind)
-    return pydicom.dcmread(io.BytesIO(encoded(single(module.build(one, module.OPTIONS())))))
+    return pydicom.dcmread(io.BytesIO(encoded(built(one, kind))))
 
 
 def sources(**changes: object) -> tuple[Dataset, ...]:
@@ -63,7 +77,7 @@ def raw(dataset: Dataset, keyword: str) -> bytes:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_identity_is_copied_unchanged(kind: str) -> None:
-    one = report(read_exam())
+    one = marked()
     result = made(one, kind)
     for keyword in COPIED:
         assert result[keyword].value == one.sources[0][keyword].value, f"{keyword} is not that of the source"
@@ -84,9 +98,8 @@ def test_identity_is_copied_unchanged(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_names_keep_their_bytes_in_every_character_set(kind: str, character_set: object, name: str) -> None:
     names = {"SpecificCharacterSet": character_set, "PatientName": name, "ReferringPhysicianName": "X"}
-    one = report(read_exam(composition=COMPOSITION), sources(**names))
-    module = results.load(kind)
-    result = single(module.build(one, module.OPTIONS()))
+    one = marked(sources(**names), composition=COMPOSITION)
+    result = built(one, kind)
     assert raw(result, "PatientName") == raw(one.sources[0], "PatientName"), "the name's bytes changed"
     if character_set is None:
         assert "SpecificCharacterSet" not in result
@@ -98,7 +111,7 @@ def test_names_keep_their_bytes_in_every_character_set(kind: str, character_set:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("character_set", ["ISO_IR 100", None])
 def test_our_own_text_stays_inside_the_sources_character_set(kind: str, character_set: str | None) -> None:
-    one = CASES["with_prior_and_composition"]()  # has an arrow in its change since the prior
+    one = revised(CASES["with_prior_and_composition"]())  # has an arrow in its change since the prior
     algorithm = replace(ALGORITHM, labelling="Bare til forskning – ikke klinisk bruk, Čáppa → Đuŋŋá ≥ 2…")
     names = {"SpecificCharacterSet": character_set, "PatientName": "Demo^Anna", "ReferringPhysicianName": "X"}
     one = replace(one, reading=replace(one.reading, algorithm=algorithm), sources=sources(**names))
@@ -117,7 +130,7 @@ def test_what_a_character_set_cannot_hold_is_written_with_its_nearest_letters() 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_empty_and_missing_elements_are_written_empty_not_invented(kind: str) -> None:
-    result = made(CASES["empty_type_2"](), kind)
+    result = made(revised(CASES["empty_type_2"]()), kind)
     for keyword in ("PatientBirthDate", "PatientSex", "StudyID", "AccessionNumber", "ReferringPhysicianName"):
         assert keyword in result, f"{keyword} is type 2 and not there"
         assert result[keyword].is_empty, f"{keyword} is not empty"
@@ -129,13 +142,13 @@ def test_empty_and_missing_elements_are_written_empty_not_invented(kind: str) ->
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_malformed_source_still_gets_its_answer(kind: str) -> None:
     broken = {"PatientBirthDate": "1970-1-1", "PatientAge": "56", "StudyTime": "9:30", "PatientID": "X" * 70}
-    result = made(report(read_exam(), sources(**broken)), kind)
+    result = made(marked(sources(**broken)), kind)
     assert result.PatientID == "X" * 70
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_result_is_alone_in_a_series_of_its_own(kind: str) -> None:
-    one = report(read_exam())
+    one = marked()
     result = made(one, kind)
     assert result.StudyInstanceUID == STUDY
     assert result.SeriesInstanceUID not in {source.SeriesInstanceUID for source in one.sources}
@@ -146,7 +159,7 @@ def test_the_result_is_alone_in_a_series_of_its_own(kind: str) -> None:
 
 
 def test_every_kind_has_its_own_series_number() -> None:
-    numbers = [made(report(read_exam()), kind).SeriesNumber for kind in KINDS]
+    numbers = [made(marked(), kind).SeriesNumber for kind in KINDS]
     assert len(set(numbers)) == len(KINDS)
 
 
@@ -178,7 +191,7 @@ def test_a_revision_points_at_its_predecessor() -> None:
     result = made(CASES["bilateral_revised"]())
     study = result.PredecessorDocumentsSequence[0]
     reference = study.ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
-    assert (study.StudyInstanceUID, reference.ReferencedSOPInstanceUID) == (STUDY, "2.25.12")
+    assert (study.StudyInstanceUID, reference.ReferencedSOPInstanceUID) == (STUDY, SUPERSEDED[1].sop_instance_uid)
     assert result.InstanceNumber == 2
 
 
@@ -216,3 +229,58 @@ def test_another_time_of_reporting_changes_nothing_but_the_creation_time() -> No
     assert first.SOPInstanceUID == second.SOPInstanceUID
     changed = {e.keyword for e in first if e.value != second[e.tag].value}
     assert changed == {"InstanceCreationDate", "InstanceCreationTime"}
+
+
+# --- one result in many objects
+
+
+def contributions(dataset: Dataset) -> list[str]:
+    return [item.ContributionDescription for item in dataset.ContributingEquipmentSequence]
+
+
+def test_every_object_says_which_result_and_revision_it_belongs_to() -> None:
+    """The one thing that all kinds have: their contributing equipment, its device and what it did, when."""
+    one = marked(composition=COMPOSITION)
+    objects = [every for kind in KINDS for every in all_made(one, kind)]
+    assert len(objects) > len(KINDS)
+    said = {tuple(contributions(each)) for each in objects}
+    assert len(said) == 1, f"the objects of one result say {said}"
+    assert all(f"result {_uids.result_uid(one)}, revision 2" in text for text in said.pop())
+    devices = {item.DeviceUID for each in objects for item in each.ContributingEquipmentSequence[:1]}
+    moments = {item.ContributionDateTime for each in objects for item in each.ContributingEquipmentSequence}
+    assert (len(devices), len(moments)) == (1, 1)
+
+
+def all_made(one: Report, kind: str) -> list[Dataset]:
+    module = results.load(kind)
+    return list(module.build(one, module.OPTIONS()).values())
+
+
+def test_another_revision_is_another_result() -> None:
+    one = marked()
+    assert contributions(made(one)) != contributions(made(revised(one)))
+
+
+def tracked(dataset: Dataset) -> set[tuple[str, str]]:
+    """Tracking identifiers with their UIDs: of content items, of graphics."""
+    found = {
+        (str(graphic.TrackingID), str(graphic.TrackingUID))
+        for annotation in dataset.get("GraphicAnnotationSequence") or ()
+        for graphic in annotation.get("GraphicObjectSequence") or ()
+    }
+    names = [node.item for node in walk(dataset) if node.item.get("ValueType") in ("TEXT", "UIDREF")]
+    for name, uid in pairwise(names):
+        if uid.get("ValueType") == "UIDREF" and uid.ConceptNameCodeSequence[0].CodeValue == "112040":
+            found.add((str(name.TextValue), str(uid.UID)))
+    return found
+
+
+def test_a_finding_has_one_tracking_uid_in_every_object_that_marks_it() -> None:
+    one = marked()
+    views = {f"Lesion {lesion}, {view}" for lesion in (1, 2) for view in ("L CC", "L MLO")}
+    marks = {
+        kind: {pair for each in all_made(one, kind) for pair in tracked(each) if pair[0] in views}
+        for kind in ("mammography_cad_sr", "measurement_sr", "presentation_state")
+    }
+    assert {name for name, _ in marks["presentation_state"]} == views
+    assert marks["mammography_cad_sr"] == marks["measurement_sr"] == marks["presentation_state"]

@@ -25,7 +25,7 @@ from tests.support_readings import (
     single,
     unread_exam,
 )
-from tests.support_results import CASES, L_CC, R_CC
+from tests.support_results import CASES, L_CC, L_MLO, R_CC, enclosed, revised
 
 SR = ("mammography_cad_sr", "measurement_sr")
 
@@ -130,9 +130,9 @@ def test_every_finding_is_there_with_its_type_and_place(kind: str) -> None:
     outlines = list(named(result, "111041" if kind == "mammography_cad_sr" else "111030"))
     assert len(outlines) == 25
     region = one.reading.findings[0].region
-    corners = [region.left, region.top, region.right, region.top, region.right, region.bottom]
-    found = [list(map(float, node.item.GraphicData))[:6] for node in outlines]
-    assert [round(value, 3) for value in corners] in [[round(value, 3) for value in data] for data in found]
+    box = [region.left, region.top, region.right, region.bottom]
+    found = [enclosed(node.item.GraphicData) for node in outlines]
+    assert [round(value, 3) for value in box] in found
     lesions = [text for text in texts(result, "112039") if text.startswith("Lesion")]
     assert len(lesions) == 25
     assert lesions.count("Lesion 1, L CC") == 1
@@ -153,7 +153,42 @@ def test_a_finding_has_the_same_tracking_uid_in_both_reports() -> None:
         for kind in SR
         for exam in [next(named(made(one, "measurement_sr"), "112040")).item.UID]
     ]
-    assert found[0] == found[1]
+    lesions = {str(node.item.UID) for node in named(made(one, "mammography_cad_sr"), "112040")} - found[1]
+    assert found[0] - lesions == found[1]
+    assert len(lesions) == 2, (
+        "only the two composites, each of a lesion on two views, are named in the CAD report alone"
+    )
+
+
+def composites(one: Report) -> list[list[str]]:
+    """The tracking identifiers of what each composite of the CAD report is made of."""
+    result = made(one, "mammography_cad_sr")
+    return [
+        [
+            next(str(inner.item.TextValue) for inner in walk(part) if inner.item.get("ValueType") == "TEXT")
+            for part in node.item.ContentSequence
+            if part.RelationshipType == "INFERRED FROM"
+        ]
+        for node in named(result, "111015")
+    ]
+
+
+def test_a_lesion_on_both_views_is_a_composite_of_two_findings() -> None:
+    one = CASES["positive"]()
+    assert composites(one) == [[f"Lesion {lesion}, L CC", f"Lesion {lesion}, L MLO"] for lesion in (1, 2)]
+    result = made(one, "mammography_cad_sr")
+    types = [node.item.ConceptCodeSequence[0].CodeValue for node in named(result, "111015")]
+    assert types == ["129793001", "129769006"], "a composite is of the kind of its findings"
+    assert {node.item.ConceptCodeSequence[0].CodeValue for node in named(result, "111016")} == {"111154"}
+
+
+def test_findings_that_are_not_two_views_of_one_thing_stand_alone() -> None:
+    """Of two kinds; on one view only; three of one lesion: TID 4004 relates exactly two."""
+    assert composites(CASES["bilateral"]()) == []
+    three = (finding(L_CC, 1, 0.9), finding(L_CC, 1, 0.8), finding(L_MLO, 1, 0.7))
+    one = report(read_exam(findings=three, category=Category.SUSPICIOUS))
+    assert composites(one) == []
+    assert len(list(named(made(one, "mammography_cad_sr"), "111059"))) == 3
 
 
 @pytest.mark.parametrize("intent", ["required", "optional"])
@@ -314,7 +349,7 @@ def wrong_target(dataset: Dataset) -> None:
 
 def other_view(dataset: Dataset) -> None:
     """Mark the right image of a lesion that is named as the left one."""
-    node = next(node for node in walk(dataset) if str(node.item.get("TextValue", "")).startswith("Lesion"))
+    node = next(node for node in walk(dataset) if str(node.item.get("TextValue", "")).startswith("Lesion 1,"))
     node.item.TextValue = "Lesion 1, R MLO"
 
 
@@ -327,6 +362,14 @@ def other_comment(dataset: Dataset) -> None:
     for node in walk(dataset):
         if str(node.item.get("TextValue", "")).startswith("Right"):
             node.item.TextValue = "Right 1.2 %, left 8.7 %"
+
+
+def other_meaning(dataset: Dataset) -> None:
+    next(named(dataset, "111001")).item.ConceptNameCodeSequence[0].CodeMeaning = "Algorithm version"
+
+
+def other_concept(dataset: Dataset) -> None:
+    next(named(dataset, "111002")).item.ConceptNameCodeSequence[0].CodeValue = "999999"
 
 
 BROKEN: dict[str, tuple[Callable[[Dataset], None], str]] = {
@@ -342,6 +385,8 @@ BROKEN: dict[str, tuple[Callable[[Dataset], None], str]] = {
     "missing evidence": (forget_evidence, "referenced but no evidence"),
     "a reference to nothing": (wrong_target, "not"),
     "a mark on another view than its name": (other_view, "is named R MLO but marks"),
+    "another meaning of a code": (other_meaning, "is called 'Algorithm version' and means 'Algorithm Name'"),
+    "a concept that is none": (other_concept, "is none of ours"),
     "a score of an unread exam": (read_though_unread, "though no algorithm succeeded"),
 }
 
@@ -383,9 +428,9 @@ def test_sources_of_two_studies_raise(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", results.offered())
 def test_a_reading_of_an_image_without_its_header_raises(kind: str) -> None:
-    one = CASES["positive"]()
+    one, module = revised(CASES["positive"]()), results.load(kind)
     with pytest.raises(InvalidResult, match=instance_uid(4)):
-        made(replace(one, sources=one.sources[:3]), kind)
+        module.build(replace(one, sources=one.sources[:3]), module.OPTIONS())
 
 
 def test_composition_of_an_unread_exam_does_not_break_it() -> None:

@@ -1,0 +1,65 @@
+"""IHE integration profiles: what is claimed, and why not what is not."""
+
+from __future__ import annotations
+
+from node.conformance.document import Section, Table
+from node.conformance.facts import Facts
+
+_COMMITMENT = "An Evidence Creator asks the archive for storage commitment of what it stored; the product does not."
+
+
+def section(facts: Facts) -> Section:
+    """A row for each profile that a breast-screening site may ask for."""
+    return Section(
+        "IHE integration profiles",
+        (
+            "No profile is claimed: a claim is of an actor with all transactions that the profile requires of it.",
+            Table("IHE profiles", ("Profile", "Actor", "Claimed", "What is there", "What is missing"), _rows(facts)),
+        ),
+    )
+
+
+def _rows(facts: Facts) -> tuple[tuple[str, ...], ...]:
+    kinds = {example.kind for example in facts.examples}
+    report = (
+        "Results as SR by TID 1500 with algorithm identification, tracking and regions"
+        if "measurement_sr" in kinds
+        else ""
+    )
+    cad = "Results as Mammography CAD SR" if "mammography_cad_sr" in kinds else ""
+    rejection = "Rejection notes are made" if "rejection_note" in kinds else ""
+    return (
+        ("AI Results (AIR)", "Evidence Creator", "no", report, _COMMITMENT),
+        ("Mammography Image (MAMMO), CAD", "Evidence Creator", "no", cad, _COMMITMENT),
+        (
+            "AI Workflow for Imaging (AIW-I)",
+            "Task Performer",
+            "no",
+            "",
+            "Unified Procedure Steps; work begins when images arrive, and no work item is claimed or completed.",
+        ),
+        (
+            "Imaging Object Change Management (IOCM)",
+            "Change Requester",
+            "no",
+            rejection,
+            "Storage commitment; what the archive makes of a rejection is not followed."
+            if rejection
+            else "Rejection notes; a new revision only names what it replaces. Storage commitment.",
+        ),
+        (
+            "Scheduled Workflow (SWF.b)",
+            "Evidence Creator",
+            "no",
+            "",
+            "Storage commitment, performed procedure steps, query and retrieve.",
+        ),
+        ("Audit Trail and Node Authentication (ATNA)", "Secure Node", "no", "", "TLS, audit messages."),
+        (
+            "Consistent Time (CT)",
+            "Time Client",
+            "no",
+            "Times are of the host's clock, with Timezone Offset From UTC",
+            "The host's clock is the site's to keep.",
+        ),
+    )

@@ -1,0 +1,92 @@
+"""Security: what protects the connections, and what does not."""
+
+from __future__ import annotations
+
+from node.conformance.document import Bullets, Section
+from node.conformance.facts import Facts
+
+#: Words that code of a secure transport or of audit messages would hold; a test holds the code against them.
+NOT_THERE = {
+    "secure transport of associations (TLS)": ("tls_args", "ssl_context", "import ssl"),
+    "audit messages": ("AuditMessage", "RFC3881"),
+}
+
+
+def section(facts: Facts) -> Section:
+    """Chapter 8."""
+    listening = facts.config.node.host
+    return Section(
+        "Security",
+        sections=(
+            Section(
+                "Security profiles",
+                (
+                    "None of PS3.15 is claimed: associations have no secure transport, there is no audit trail, no "
+                    "digital signature is made or judged, nothing is de-identified. Where the network is not trusted, "
+                    "protect it by other means.",
+                ),
+            ),
+            Section(
+                "Association level security",
+                (
+                    Bullets(
+                        (
+                            f"It listens on {listening}. An address beyond the host takes a person's consent in the "
+                            "configuration (`node.allow_non_loopback`) and callers that are named.",
+                            "Calling AE title, the caller's address and the called AE title are checked, see "
+                            "[[Rejected associations]].",
+                            "Associations are limited in number, in all and for each caller, and in time.",
+                            "Objects are limited in size. A UID that is none is refused before it names a file.",
+                        )
+                    ),
+                ),
+            ),
+            Section(
+                "Security of DICOMweb",
+                (
+                    Bullets(
+                        (
+                            _web(facts),
+                            "There is no sign-in, and HTTP is not encrypted: whoever reaches the port may search, read "
+                            "and store. Put a proxy before it that does both.",
+                            "On loopback a request whose Host is not this node's is refused (421), so that pages from "
+                            "elsewhere cannot reach it through a browser.",
+                            _origins(facts),
+                        )
+                    ),
+                ),
+            ),
+            Section(
+                "Patients' data",
+                (
+                    Bullets(
+                        (
+                            "Received and made objects lie unencrypted below the object folder: encrypt the disk.",
+                            "Logs hold neither names nor IDs of patients; studies are named by Study Instance UID.",
+                            "The summary card shows whose it is: names are burned into its pixels, and it says so "
+                            "(Burned In Annotation YES).",
+                        )
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+def _web(facts: Facts) -> str:
+    web = facts.config.web
+    if web.port is None:
+        return "DICOMweb is not served in this configuration."
+    return (
+        f"DICOMweb listens on {web.host}. An address beyond the host takes a person's consent in the configuration "
+        "(`web.allow_non_loopback`)."
+    )
+
+
+def _origins(facts: Facts) -> str:
+    origins = ", ".join(facts.config.web.allowed_origins)
+    return (
+        f"Pages of {origins} may read the answers in a browser (CORS)."
+        if origins
+        else "No other page may read answers."
+    )

@@ -1,0 +1,93 @@
+"""Configuration: AE titles, addresses, who may call, what goes where, and the parameters behind the other chapters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from node.conformance.document import Section, Table
+from node.conformance.facts import Facts, number
+from node.settings import Rule, Settings
+
+#: Sections whose every setting is shown with its value; the others name places of the host or are shown elsewhere.
+_SHOWN = ("network", "web", "completeness")
+
+
+def section(facts: Facts) -> Section:
+    """Chapter 6."""
+    return Section(
+        "Configuration",
+        ("Every setting is described in `docs/configuration.md`. Those that concern other systems are here.",),
+        (_local(facts), _remote(facts), _callers(facts), _rules(facts), _parameters(facts)),
+    )
+
+
+def _local(facts: Facts) -> Section:
+    node = facts.config.node
+    rows = (
+        ("AE title", node.ae_title),
+        ("Address", node.host),
+        ("Port", str(node.port) if node.port else "any free one, chosen at the start"),
+        ("Calls with another called AE title", "rejected" if facts.config.require_called_ae_title else "accepted"),
+        ("Institution Name of results", node.institution_name or "left out"),
+        ("Station Name of results", node.station_name or node.ae_title),
+    )
+    return Section("Local AE title and presentation address", (Table("Local address", ("Setting", "Value"), rows),))
+
+
+def _remote(facts: Facts) -> Section:
+    rows = [(name, peer.ae_title, peer.host, str(peer.port)) for name, peer in facts.config.peers.items()]
+    head = ("Name in the configuration", "AE title", "Host", "Port")
+    return Section(
+        "Remote AE titles and presentation addresses",
+        (Table("Applications that are called", head, tuple(rows) or (("none", "", "", ""),)),),
+    )
+
+
+def _callers(facts: Facts) -> Section:
+    callers = facts.config.callers
+    if not callers:
+        return Section("Who may call", ("Any AE title, from this host alone.",))
+    rows = tuple((each.ae_title, each.address or "anywhere") for each in callers)
+    return Section("Who may call", (Table("Callers", ("Calling AE title", "From"), rows),))
+
+
+def _rules(facts: Facts) -> Section:
+    rows = [
+        (
+            rule.name,
+            _condition(rule),
+            rule.action,
+            ", ".join(facts.config.destinations_of(rule)) if rule.action == "read" else "",
+        )
+        for rule in facts.config.routing
+    ]
+    return Section(
+        "Routing rules",
+        (
+            "Tried in this order; the first whose conditions hold decides. What no rule takes is answered with 0x0122.",
+            Table("Rules", ("Rule", "Conditions", "Action", "Results go to"), tuple(rows)),
+            "Conditions are compared without regard to case; `*` stands for any characters.",
+        ),
+    )
+
+
+def _condition(rule: Rule) -> str:
+    given = [f"{name}: {' or '.join(patterns)}" for name, patterns in rule.when.model_dump().items() if patterns]
+    return "; ".join(given) or "none"
+
+
+def _parameters(facts: Facts) -> Section:
+    rows: list[tuple[str, str, str]] = []
+    for name in _SHOWN:
+        rows += _settings(name, getattr(facts.config, name))
+    rows += _settings("reading.operating_points", facts.config.reading.operating_points)
+    for name, peer in facts.config.peers.items():
+        rows += [row for row in _settings(f"peers.{name}", peer) if row[0].endswith(("_s", "_bytes"))]
+    return Section("Parameters", (Table("Parameters", ("Setting", "Value", "Meaning"), tuple(rows)),))
+
+
+def _settings(prefix: str, settings: Settings) -> Iterator[tuple[str, str, str]]:
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        shown = number(value) if isinstance(value, int | float) else str(value)
+        yield f"{prefix}.{name}", shown, field.description or ""

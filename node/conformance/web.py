@@ -1,0 +1,206 @@
+"""DICOMweb services (PS3.18): the routes there are, and what each takes and gives."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pydicom.datadict import dictionary_VR, keyword_for_tag
+
+import node.web
+from node import destinations, findable, intake, query
+from node.config import Config
+from node.conformance.document import Block, Bullets, Section, Table
+from node.errors import NodeError
+from node.web import media, qido, rendered
+from node.web.described import routes
+from storage.catalogue import Level
+
+_MULTIPART = f"{media.MULTIPART}; type="
+_JSON = (media.DICOM_JSON, media.JSON)
+_FRAMES = (media.OCTETS, *dict.fromkeys(media.OF_SYNTAX.values()))
+#: The end of a resource's path → what it gives; the first that fits.
+_PRODUCED: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("/metadata", _JSON),
+    ("/bulkdata/{path:path}", (media.OCTETS, f"{_MULTIPART}{media.OCTETS}")),
+    ("/frames/{frames}", (*(f"{_MULTIPART}{each}" for each in _FRAMES), *_FRAMES)),
+    ("/rendered", rendered.TYPES),
+    ("/thumbnail", rendered.TYPES),
+    ("", (f"{_MULTIPART}{media.DICOM}", media.DICOM)),
+)
+#: The way of delivery that stores over DICOMweb.
+AGENT = "dicomweb_store"
+#: What each parameter of a search does.
+PARAMETERS = {
+    "accept": "media types, in place of the header",
+    "charset": "taken and ignored: answers are in UTF-8",
+    "emptyvaluematching": '`""` matches what has no value',
+    "fuzzymatching": "not done, and the answer's Warning says so",
+    "includefield": "attributes to return besides, or `all`",
+    "limit": "most matches in the answer",
+    "multiplevaluematching": "several values of one attribute, separated by a backslash",
+    "offset": "matches to leave out",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebService:
+    """A resource and a method. consumes, produces: media types."""
+
+    service: str
+    method: str
+    resource: str
+    what: str
+    consumes: tuple[str, ...] = ()
+    produces: tuple[str, ...] = ()
+
+
+def services() -> tuple[WebService, ...]:
+    """All that can be served."""
+    return tuple(
+        WebService(
+            service=route.service,
+            method=route.method,
+            resource=route.path,
+            what=route.sentence,
+            consumes=(f"{_MULTIPART}{media.DICOM}",) if route.method == "POST" else (),
+            produces=_produced(route.service, route.path),
+        )
+        for route in routes()
+    )
+
+
+def _produced(service: str, path: str) -> tuple[str, ...]:
+    if service in ("QIDO-RS", "STOW-RS"):
+        return _JSON
+    return next(types for end, types in _PRODUCED if path.endswith(end))
+
+
+def section(offered: Sequence[WebService], config: Config) -> Section:
+    """The services' own section."""
+    at = config.web
+    served = (
+        f"Served at http://{at.host}:{at.port or '(any free port)'}{at.path}"
+        if at.port is not None
+        else "Not served in this configuration: `web.port` is null. Where it is set, this is served"
+    )
+    rows = tuple(
+        (each.service, each.method, f"`{each.resource}`", each.what, "; ".join(each.consumes), "; ".join(each.produces))
+        for each in offered
+    )
+    head = ("Service", "Method", "Resource", "What it does", "Consumes", "Produces")
+    blocks: tuple[Block, ...] = (
+        f"{served}, as origin server. {_as_agent(config)}",
+        Table("Resources", head, rows),
+        "Single frames and instances can also be had outside multipart. A multipart answer streams. The media type of "
+        "a compressed frame goes with its transfer syntax, below.",
+        Table("Frames in their own transfer syntax", ("Transfer syntax", "Media type"), tuple(media.OF_SYNTAX.items())),
+    )
+    return Section("DICOMweb services", blocks, (_search(config), _store(config), _errors()))
+
+
+def agents(config: Config) -> tuple[tuple[str, str], ...]:
+    """The destinations that are stored to over DICOMweb, each with its server's URL."""
+    ways = {name: getattr(each, "server", None) for name, each in config.destinations.items() if each.type == AGENT}
+    return tuple((name, str(server.url)) for name, server in ways.items() if server is not None)
+
+
+def _as_agent(config: Config) -> str:
+    if servers := agents(config):
+        told = ", ".join(f"{url} ({name})" for name, url in servers)
+        return f"As user agent the product stores results (STOW-RS, an instance for each request) at {told}."
+    return "The product is no user agent of DICOMweb" + (
+        " in this configuration." if AGENT in destinations.offered() else "."
+    )
+
+
+def _search(config: Config) -> Section:
+    return Section(
+        "Searches (QIDO-RS)",
+        (
+            Table("Query parameters that are no attribute", ("Parameter", "What it does"), tuple(PARAMETERS.items())),
+            Table(
+                "Attributes that can be searched for and returned",
+                ("Attribute", "Tag", "VR", "Matching", "Returned"),
+                tuple(attributes()),
+            ),
+            Bullets(
+                (
+                    "An empty value matches everything.",
+                    "A range of dates and one of the times that belong to them are one range.",
+                    f"At most {config.web.maximum_results} matches are given at a time; the answer's Warning says that "
+                    "there are more.",
+                    "An attribute that is not known is an error (400), and so is a value that its VR does not take.",
+                )
+            ),
+        ),
+    )
+
+
+def attributes() -> Iterator[tuple[str, ...]]:
+    """Rows of the table of search attributes, by level."""
+    for level in Level:
+        yield f"{level.name.capitalize()} level", "", "", "", ""
+        for tag in sorted(findable.KEPT[level] | findable.COMPUTED[level]):
+            vr = dictionary_VR(int(tag, 16)).partition(" or ")[0]
+            keyword = keyword_for_tag(int(tag, 16))
+            when = "always" if tag in qido.RETURNED[level] else "when asked for"
+            yield keyword, f"({tag[:4]},{tag[4:]})", vr, matching(vr), when
+
+
+def matching(vr: str) -> str:
+    """The kinds of matching of a value representation, as the matcher has them."""
+    kinds = {
+        "single value, wildcards, without regard to case and accents": vr == "PN",
+        "single value, wildcards": vr in query.WILDCARD_VRS and vr != "PN",
+        "single value, range": vr in query.RANGE_VRS,
+        "list of UIDs": vr == "UI",
+        "number": vr in query.NUMBER_VRS,
+        "sequence: attributes of one item": vr == "SQ",
+    }
+    return next((kind for kind, holds in kinds.items() if holds), "single value")
+
+
+def _store(config: Config) -> Section:
+    return Section(
+        "Storing (STOW-RS)",
+        (
+            Bullets(
+                (
+                    "Whole instances, in any transfer syntax; metadata with separate bulk data is not taken.",
+                    "They go through the same door as those of C-STORE: the same rules, the same statuses as Failure "
+                    "Reason (0008,1197), see [[What a C-STORE is answered with]]. Routing rules see the sender as "
+                    f"{config.web.calling_ae_title}.",
+                    f"A body may have {config.web.maximum_request_bytes} bytes, and each instance "
+                    f"{config.network.max_object_bytes}.",
+                    "200: all are stored. 202: some are not, or one is held with other content. 409: none is stored.",
+                )
+            ),
+        ),
+    )
+
+
+def _errors() -> Section:
+    rows = [(str(error.http_status), str(error.__doc__).partition("\n")[0]) for error in errors()]
+    return Section(
+        "HTTP status codes of errors",
+        (
+            Table("Errors", ("Status", "When"), tuple(rows)),
+            'The body is JSON, `{"error": …}`, and says what is wrong and what is allowed. Besides: 404 and 405 for a '
+            "path or a method that is not there, 421 for a Host that is not this node's, 500 for a fault of the "
+            "product.",
+        ),
+    )
+
+
+def errors() -> list[type[NodeError]]:
+    """The errors that the web side and the intake know by name."""
+    modules = [
+        intake,
+        *(importlib.import_module(f"node.web.{each.name}") for each in pkgutil.iter_modules(node.web.__path__)),
+    ]
+    known = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
+    found = [each for each in known if issubclass(each, NodeError) and each is not NodeError]
+    return sorted(found, key=lambda each: (each.http_status, each.__name__))

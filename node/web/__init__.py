@@ -1,0 +1,1 @@
+"""HTTP: DICOMweb (PS3.18). FastAPI is imported here and nowhere else."""

@@ -1,0 +1,53 @@
+"""The web application: which routes there are, who may ask, what becomes of errors."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp
+
+from node.identity import SOFTWARE_VERSION
+from node.settings import WebSettings
+from node.web.border import Border, answer_errors
+from node.web.frames import Frames
+from node.web.instances import Instances
+from node.web.metadata import Metadata
+from node.web.qido import Searching
+from node.web.rendered import Rendered
+from node.web.rooms import Rooms
+from node.web.stow import Storing
+
+#: What serves; each has its routes.
+ROOMS = (Searching, Metadata, Frames, Rendered, Instances, Storing)
+
+
+def make_app(rooms: Rooms) -> ASGIApp:
+    """The ASGI application. Its description (OpenAPI) is at /openapi.json; there are no pages that load from afar."""
+    app = FastAPI(
+        title="mammo-node",
+        version=SOFTWARE_VERSION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        middleware=_middleware(rooms.settings),
+    )
+    answer_errors(app)
+    for room in ROOMS:
+        app.include_router(room(rooms).router(), prefix=rooms.settings.path)
+    return Border(app, rooms)
+
+
+def _middleware(settings: WebSettings) -> list[Middleware]:
+    if not settings.allowed_origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=list(settings.allowed_origins),
+            allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
+            allow_headers=["*"],
+            expose_headers=["Content-Location", "Warning"],
+            max_age=3600,
+        )
+    ]

@@ -1,0 +1,97 @@
+"""The border of the web side: every request gets an answer and a line in the log, without the query's patient data."""
+
+from __future__ import annotations
+
+import time
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from node import logs
+from node.errors import NodeError, Unavailable
+from node.web import answers
+from node.web.rooms import Rooms
+from storage.database import DatabaseUnavailable
+
+log = logs.get(__name__)
+
+_GONE = 499  # nobody is there to be answered; as nginx logs it
+_MISDIRECTED = "Host: this node is not called that; allowed: this machine's own names, or the host of web.public_url"
+
+
+class Border:
+    """Outermost: counts and times each request, and turns what nobody caught into a 500."""
+
+    def __init__(self, app: ASGIApp, rooms: Rooms) -> None:
+        self._app = app
+        self._rooms = rooms
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            return
+        began, status = time.monotonic(), 0
+
+        async def noting(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            if self._rooms.is_called(Request(scope)):
+                await self._app(scope, receive, noting)
+            else:
+                await answers.problem(421, _MISDIRECTED)(scope, receive, noting)
+        except NodeError as error:  # while the body was sent: the connection is cut, so that nobody takes it for whole
+            log.error("answer broken off", why=str(error), path=_path(scope))
+        except ClientDisconnect:
+            status = _GONE
+        except Exception:  # the web side's border
+            log.exception("request failed", path=_path(scope))
+            if not status:
+                await answers.problem(500, "internal error; see the node's log")(scope, receive, noting)
+        finally:
+            took_ms = round((time.monotonic() - began) * 1000)
+            log.info("request", method=scope["method"], path=_path(scope), status=status, took_ms=took_ms)
+
+
+def _path(scope: Scope) -> str:
+    """The path where it is one of ours, which holds UIDs at most; anything else may be anything."""
+    return str(scope["path"]) if scope.get("endpoint") else "(no such path)"
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Errors that are raised on purpose become answers with a body that explains."""
+    app.add_exception_handler(NodeError, _node_error)
+    app.add_exception_handler(DatabaseUnavailable, _database)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+
+
+def _node_error(_request: Request, error: Exception) -> Response:
+    status = error.http_status if isinstance(error, NodeError) else 500
+    if status >= 500:
+        log.warning("not served", status=status, why=str(error))
+    return answers.problem(status, str(error))
+
+
+def _database(_request: Request, error: Exception) -> Response:
+    log.warning("not served", status=503, why=type(error).__name__)
+    return answers.problem(Unavailable.http_status, "the database cannot be used at the moment; try again")
+
+
+def _http(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    told = {404: "there is nothing at this path", 405: f"{request.method} is not done at this path"}
+    answer = answers.problem(status, told.get(status, HTTPStatus(status).phrase))
+    answer.headers.update((error.headers or {}) if isinstance(error, HTTPException) else {})
+    return answer
+
+
+def _invalid(_request: Request, error: Exception) -> Response:
+    return answers.problem(400, "the request is not as it should be: " + type(error).__name__)

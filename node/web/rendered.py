@@ -1,0 +1,162 @@
+"""WADO-RS: instances and frames as pictures, and thumbnails (PS3.18 10.4.1.1.3, 10.4.1.1.4, 8.3.5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Request, Response
+
+from node.errors import BadQuery, NotFound
+from node.stored_file import StoredFile, frame_numbers
+from node.web import media
+from node.web.rooms import Rooms
+from node.web.wanted import PictureWanted
+
+#: Media types of pictures.
+TYPES = ("image/jpeg", "image/png", "image/gif")
+_FUNCTIONS = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}
+_THUMBNAIL = (256, 256)
+_LARGEST = 16384
+
+
+class Rendered:
+    """Pictures of what is stored."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def router(self) -> APIRouter:
+        """The routes."""
+        router = APIRouter()
+        study, series = "/studies/{study}", "/studies/{study}/series/{series}"
+        instance = f"{series}/instances/{{instance}}"
+        for path, endpoint in (
+            (f"{instance}/rendered", self.instance),
+            (f"{instance}/frames/{{frames}}/rendered", self.frame),
+            (f"{study}/thumbnail", self.thumbnail_of_study),
+            (f"{series}/thumbnail", self.thumbnail_of_series),
+            (f"{instance}/thumbnail", self.thumbnail_of_instance),
+            (f"{instance}/frames/{{frames}}/thumbnail", self.thumbnail_of_frame),
+        ):
+            router.add_api_route(path, endpoint, methods=["GET"], response_class=Response, tags=["WADO-RS"])
+        return router
+
+    def instance(self, request: Request, study: str, series: str, instance: str) -> Response:
+        """The instance's first frame as a picture."""
+        return self._picture(request, (study, series, instance), 1)
+
+    def frame(self, request: Request, study: str, series: str, instance: str, frames: str) -> Response:
+        """One frame as a picture."""
+        return self._picture(request, (study, series, instance), _one(frames))
+
+    def thumbnail_of_study(self, request: Request, study: str) -> Response:
+        """A small picture of a study's first image."""
+        return self._thumbnail(request, (study,))
+
+    def thumbnail_of_series(self, request: Request, study: str, series: str) -> Response:
+        """A small picture of a series' first image."""
+        return self._thumbnail(request, (study, series))
+
+    def thumbnail_of_instance(self, request: Request, study: str, series: str, instance: str) -> Response:
+        """A small picture of the instance's first frame."""
+        return self._thumbnail(request, (study, series, instance))
+
+    def thumbnail_of_frame(self, request: Request, study: str, series: str, instance: str, frames: str) -> Response:
+        """A small picture of one frame."""
+        return self._thumbnail(request, (study, series, instance), _one(frames))
+
+    def _picture(self, request: Request, uids: Sequence[str], number: int) -> Response:
+        media_type = media.check(request, *TYPES)
+        stored = self._image(uids)
+        stored.check_frame(number)
+        size, region = _viewport(request.query_params.get("viewport"), stored)
+        wanted = PictureWanted(
+            path=stored.path,
+            number=number,
+            media_type=media_type,
+            window=_window(request.query_params.get("window")),
+            size=size,
+            region=region,
+            quality=_quality(request.query_params.get("quality")),
+        )
+        return self._made(wanted)
+
+    def _thumbnail(self, request: Request, uids: Sequence[str], number: int = 1) -> Response:
+        media_type = media.check(request, *TYPES)
+        stored = self._image(uids)
+        stored.check_frame(number)
+        size, _ = _viewport(request.query_params.get("viewport"), stored)
+        wanted = PictureWanted(path=stored.path, number=number, media_type=media_type, size=size or _THUMBNAIL)
+        return self._made(wanted)
+
+    def _made(self, wanted: PictureWanted) -> Response:
+        return Response(b"".join(self._rooms.decoders.picture(wanted)), media_type=wanted.media_type)
+
+    def _image(self, uids: Sequence[str]) -> StoredFile:
+        """The first image of what is named."""
+        for held in self._rooms.holdings.held(*uids):
+            stored = self._rooms.holdings.opened(held)
+            if stored.has_pixels:
+                return stored
+        raise NotFound("there is no image in it, so there is no picture of it")
+
+
+def _one(frames: str) -> int:
+    numbers = frame_numbers(frames)
+    if len(numbers) > 1:
+        raise BadQuery("frames: several are not allowed; allowed: one frame in a picture")
+    return numbers[0]
+
+
+def _quality(text: str | None) -> int:
+    if text is None:
+        return 90
+    if not re.fullmatch(r"\d{1,3}", text, re.ASCII) or not 1 <= int(text) <= 100:
+        raise BadQuery(f"quality: value '{text[:20]}' is not allowed; allowed: a number from 1 to 100")
+    return int(text)
+
+
+def _window(text: str | None) -> tuple[float, float, str] | None:
+    """centre,width,function (PS3.18 8.3.5.1.3)."""
+    if text is None:
+        return None
+    parts = text.split(",")
+    numbers = _numbers(parts[:2])
+    function = _FUNCTIONS.get(parts[2].lower() if len(parts) > 2 else "linear")
+    if len(parts) > 3 or len(numbers) != 2 or function is None or numbers[1] < (1 if function == "LINEAR" else 1e-6):
+        allowed = f"centre,width,function with a width of 1 or more and one of {', '.join(_FUNCTIONS)}"
+        raise BadQuery(f"window: value '{text[:60]}' is not allowed; allowed: {allowed}")
+    return numbers[0], numbers[1], function
+
+
+def _viewport(
+    text: str | None, stored: StoredFile
+) -> tuple[tuple[int, int] | None, tuple[float, float, float, float] | None]:
+    """width,height or width,height,left,top,width,height, of which the last four may be empty (PS3.18 8.3.5.1.4)."""
+    if text is None:
+        return None, None
+    parts = [part.strip() for part in text.split(",")]
+    size = _numbers(parts[:2])
+    if len(parts) not in (2, 6) or len(size) != 2 or not all(1 <= each <= _LARGEST for each in size):
+        allowed = f"width,height from 1 to {_LARGEST}, and then none or left,top,width,height of the region"
+        raise BadQuery(f"viewport: value '{text[:80]}' is not allowed; allowed: {allowed}")
+    whole = (int(size[0]), int(size[1]))
+    return whole, _region(parts[2:], stored) if len(parts) == 6 else None
+
+
+def _region(parts: Sequence[str], stored: StoredFile) -> tuple[float, float, float, float]:
+    rows, columns = int(stored.header.Rows), int(stored.header.Columns)
+    defaults = ("0", "0", str(columns), str(rows))
+    numbers = _numbers([part or default for part, default in zip(parts, defaults, strict=True)])
+    if len(numbers) == 4:
+        left, top, width, height = numbers
+        if 0 <= left < left + abs(width) <= columns and 0 <= top < top + abs(height) <= rows:
+            return left, top, width, height
+    allowed = f"left,top,width,height within {columns} × {rows}; a negative width or height mirrors it"
+    raise BadQuery(f"viewport: this region is not allowed; allowed: {allowed}")
+
+
+def _numbers(parts: Sequence[str]) -> list[float]:
+    """Those that are numbers, of which none is infinite."""
+    return [float(part) for part in parts if re.fullmatch(r"-?\d{1,9}(\.\d{1,9})?", part.strip(), re.ASCII)]

@@ -1,0 +1,77 @@
+"""The web server: uvicorn in a thread of the node, on a socket that is bound before the start returns."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+
+import anyio.to_thread
+import uvicorn
+from starlette.types import ASGIApp
+
+from node import logs
+from node.settings import WebSettings
+
+log = logs.get(__name__)
+
+_GRACE_S = 2  # for answers that are under way at a stop
+
+
+class WebServer:
+    """Serves an application where `settings` says. Does nothing where the port is None."""
+
+    def __init__(self, settings: WebSettings, app: ASGIApp) -> None:
+        self._settings = settings
+        self._app = app
+        self._socket: socket.socket | None = None
+        self._server: uvicorn.Server | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def port(self) -> int | None:
+        """The port it listens on, also when the config asked for any; None when it serves nothing."""
+        return int(self._socket.getsockname()[1]) if self._socket is not None else None
+
+    def start(self) -> None:
+        """Listen. Raises OSError when the address cannot be bound."""
+        at = self._settings
+        if at.port is None:
+            return
+        family = socket.getaddrinfo(at.host, at.port, type=socket.SOCK_STREAM)[0][0]
+        self._socket = socket.create_server((at.host, at.port), family=family, backlog=128)
+        config = uvicorn.Config(
+            self._app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            server_header=False,
+            proxy_headers=False,
+            timeout_keep_alive=30,
+            timeout_graceful_shutdown=_GRACE_S,
+        )
+        self._server = uvicorn.Server(config)
+        self._thread = threading.Thread(
+            target=asyncio.run, args=(_serve(self._server, self._socket, at.threads),), name="web", daemon=True
+        )
+        self._thread.start()
+        log.info("web listening", host=at.host, port=self.port, path=at.path)
+
+    def stop(self) -> None:
+        """Stop listening; answers under way get a short grace."""
+        if self._server is None or self._thread is None or self._socket is None:
+            return
+        self._server.should_exit = True
+        self._thread.join(_GRACE_S + 1)
+        if self._thread.is_alive():
+            self._server.force_exit = True  # the thread ends with the process, if not before
+            self._thread.join(1)
+        if not self._thread.is_alive():
+            self._socket.close()
+        self._server = self._thread = self._socket = None
+
+
+async def _serve(server: uvicorn.Server, listening: socket.socket, threads: int) -> None:
+    anyio.to_thread.current_default_thread_limiter().total_tokens = threads
+    await server.serve([listening])

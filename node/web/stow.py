@@ -1,0 +1,214 @@
+"""STOW-RS: instances in over HTTP, through the same door as C-STORE (PS3.18 10.5)."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from node import logs
+from node.errors import BadQuery, NodeError, NotUnderstood, OutOfResources, TooLarge
+from node.findable import RETRIEVE_URL
+from node.intake import Accepted, Incoming, Outcome
+from node.part10 import Envelope, envelope
+from node.web import answers, media
+from node.web.multipart_in import Parts, boundary_of
+from node.web.rooms import Rooms, check_uids
+
+log = logs.get(__name__)
+
+_BATCH_BYTES = 1024 * 1024
+_DRAINED_BYTES = 64 * 1024 * 1024
+_COERCED = 0xB000  # stored, though not as a replacement of what is held
+_PROCESSING_FAILURE = 0x0110
+
+
+class Storing:
+    """The store transaction."""
+
+    def __init__(self, rooms: Rooms) -> None:
+        self._rooms = rooms
+
+    def router(self) -> APIRouter:
+        """Its routes."""
+        router = APIRouter()
+        for path, endpoint in (("/studies", self.any_study), ("/studies/{study}", self.one_study)):
+            router.add_api_route(path, endpoint, methods=["POST"], response_class=Response, tags=["STOW-RS"])
+        return router
+
+    async def any_study(self, request: Request) -> Response:
+        """Store instances of whatever studies."""
+        return await self._store(request, "")
+
+    async def one_study(self, request: Request, study: str) -> Response:
+        """Store instances of one study."""
+        check_uids(study)
+        return await self._store(request, study)
+
+    async def _store(self, request: Request, study: str) -> Response:
+        media.check(request, media.DICOM_JSON, media.JSON)
+        receiving = _Receiving(self._rooms, study)
+        try:
+            await self._receive(request, receiving)
+        except NodeError:
+            await _drained(request)
+            raise
+        except ClientDisconnect:
+            log.warning("the sender went away", stored=len(receiving.stored))
+            raise
+        finally:
+            await run_in_threadpool(receiving.end)
+        return receiving.answer(self._rooms.base_url(request))
+
+    async def _receive(self, request: Request, receiving: _Receiving) -> None:
+        limit = self._rooms.settings.maximum_request_bytes
+        boundary = boundary_of(request.headers.get("content-type", ""), media.DICOM)
+        if int(request.headers.get("content-length") or 0) > limit:
+            raise TooLarge(f"the body has more than web.maximum_request_bytes, {limit} bytes")
+        parts = Parts(boundary, self._rooms.holdings.incoming, self._rooms.maximum_object_bytes, receiving.part)
+        try:
+            async for batch in _batches(request, limit):
+                await run_in_threadpool(parts.feed, batch)
+            parts.finish()
+        finally:
+            parts.close()
+
+
+async def _batches(request: Request, limit: int) -> AsyncIterator[bytes]:
+    """The body in pieces large enough to be worth a turn of a thread. Raises TooLarge."""
+    batch, size = bytearray(), 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge(f"the body has more than web.maximum_request_bytes, {limit} bytes")
+        batch += chunk
+        if len(batch) >= _BATCH_BYTES:
+            yield bytes(batch)
+            batch.clear()
+    yield bytes(batch)
+
+
+async def _drained(request: Request) -> None:
+    """Take a little more of a body that is refused: many senders read the answer only when all is sent."""
+    size = 0
+    with suppress(RuntimeError, ClientDisconnect):  # it is all here already, or nobody is there any more
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > _DRAINED_BYTES:
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """An instance that was not stored, and why; found: what it says it is, None where it does not say."""
+
+    found: Envelope | None
+    reason: int
+    http_status: int
+    short_of_room: bool = False
+
+
+@dataclass(slots=True)
+class _Receiving:
+    """One request: what became of each of its instances."""
+
+    rooms: Rooms
+    study: str
+    stored: list[tuple[Envelope, Accepted]] = field(default_factory=list)
+    failed: list[_Failure] = field(default_factory=list)
+
+    def part(self, file: IO[bytes]) -> None:
+        """Store one part; whatever is wrong with it, the others are stored all the same."""
+        found = None
+        try:
+            content = _content(file)
+            found = envelope(content)
+            self.stored.append((found, self._accept(found, content)))
+        except NodeError as error:
+            log.warning("not accepted", status=f"0x{error.dimse_status:04X}", why=str(error))
+            short = isinstance(error, OutOfResources)
+            self.failed.append(_Failure(found, error.dimse_status, error.http_status, short))
+        except Exception:  # the sender is told, and the other instances are stored
+            log.exception("not accepted")
+            self.failed.append(_Failure(found, _PROCESSING_FAILURE, 409))
+
+    def _accept(self, found: Envelope, content: memoryview) -> Accepted:
+        incoming = Incoming(
+            encoded=content[found.offset :],
+            transfer_syntax_uid=found.transfer_syntax_uid,
+            sop_class_uid=found.sop_class_uid,
+            sop_instance_uid=found.sop_instance_uid,
+            calling_ae_title=self.rooms.settings.calling_ae_title,
+            more_to_come=True,
+            only_study=self.study,
+        )
+        with logs.about(sop=found.sop_instance_uid):
+            accepted = self.rooms.intake.accept(incoming)
+            log.info("accepted", outcome=accepted.outcome, study=accepted.study_instance_uid)
+        return accepted
+
+    def end(self) -> None:
+        """Nothing more of these studies comes with this request, as when an association is released."""
+        for study in dict.fromkeys(accepted.study_instance_uid for _, accepted in self.stored):
+            self.rooms.intake.released(study)
+
+    # ---------------------------------------------------------------- the answer (PS3.18 10.5.3)
+
+    def answer(self, base: str) -> Response:
+        """The Store Instances Response, and the code that sums it up."""
+        if not self.stored and not self.failed:
+            raise BadQuery("the body holds no instance")
+        sequences = {
+            "00081198": [_failed(each.found, each.reason) for each in self.failed if each.found is not None],
+            "00081199": [_stored(found, accepted, base) for found, accepted in self.stored],
+            "0008119A": [{"00081197": _number(each.reason)} for each in self.failed if each.found is None],
+        }
+        body = {tag: {"vr": "SQ", "Value": items} for tag, items in sequences.items() if items}
+        studies = list(dict.fromkeys(accepted.study_instance_uid for _, accepted in self.stored))
+        if len(studies) == 1:
+            body[RETRIEVE_URL] = {"vr": "UR", "Value": [f"{base}/studies/{studies[0]}"]}
+        return answers.dicom_json(body, self._status())
+
+    def _status(self) -> int:
+        if not self.stored:
+            return self.failed[0].http_status if all(each.short_of_room for each in self.failed) else 409
+        coerced = any(accepted.outcome is Outcome.KEPT_ASIDE for _, accepted in self.stored)
+        return 202 if self.failed or coerced else 200
+
+
+def _content(file: IO[bytes]) -> memoryview:
+    """The file's bytes, mapped and not read; the mapping ends with the last reference to it."""
+    if not os.fstat(file.fileno()).st_size:
+        raise NotUnderstood("the part is empty")
+    return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+
+
+def _stored(found: Envelope, accepted: Accepted, base: str) -> dict[str, Any]:
+    item = _named(found)
+    url = f"{base}/studies/{accepted.study_instance_uid}/series/{accepted.series_instance_uid}"
+    item[RETRIEVE_URL] = {"vr": "UR", "Value": [f"{url}/instances/{found.sop_instance_uid}"]}
+    if accepted.outcome is Outcome.KEPT_ASIDE:
+        item["00081196"] = _number(_COERCED)  # Warning Reason
+    return item
+
+
+def _failed(found: Envelope, reason: int) -> dict[str, Any]:
+    return {**_named(found), "00081197": _number(reason)}  # Failure Reason
+
+
+def _named(found: Envelope) -> dict[str, Any]:
+    return {
+        "00081150": {"vr": "UI", "Value": [found.sop_class_uid]},
+        "00081155": {"vr": "UI", "Value": [found.sop_instance_uid]},
+    }
+
+
+def _number(value: int) -> dict[str, Any]:
+    return {"vr": "US", "Value": [value]}

@@ -1,0 +1,312 @@
+"""What searches find: attributes of every study, series and instance, and columns that narrow a search.
+
+SQL narrows and pages; what exactly matches is decided by whoever asks (`node.query`), where columns cannot.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import ColumnElement, delete, func, insert, literal, select, union_all, update
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from storage.database import Database
+from storage.records import Entry, Held
+from storage.schema import FoundInstanceRow, FoundSeriesRow, FoundStudyRow, InstanceRow, ResultObjectRow
+
+_BATCH = 200  # rows fetched at a time
+
+
+class Level(StrEnum):
+    """The level of the information model that is searched (PS3.4 C.6.2)."""
+
+    STUDY = "STUDY"
+    SERIES = "SERIES"
+    INSTANCE = "IMAGE"
+
+
+_COLUMNS: Mapping[str, InstrumentedAttribute[str]] = {
+    "study_instance_uid": FoundStudyRow.study_instance_uid,
+    "patient_id": FoundStudyRow.patient_id,
+    "patient_name": FoundStudyRow.patient_name,
+    "accession_number": FoundStudyRow.accession_number,
+    "study_date": FoundStudyRow.study_date,
+    "series_instance_uid": FoundSeriesRow.series_instance_uid,
+    "modality": FoundSeriesRow.modality,
+    "sop_instance_uid": FoundInstanceRow.sop_instance_uid,
+    "sop_class_uid": FoundInstanceRow.sop_class_uid,
+    "study_attributes": FoundStudyRow.attributes,
+    "series_attributes": FoundSeriesRow.attributes,
+    "instance_attributes": FoundInstanceRow.attributes,
+}
+_LEVEL_OF = {FoundStudyRow: Level.STUDY, FoundSeriesRow: Level.SERIES, FoundInstanceRow: Level.INSTANCE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Narrowing:
+    """Conditions on columns (by name) that everything searched for fulfils.
+
+    any_of: one of these values. between: from the first to the second, both included. like: column and a pattern in
+    which * stands for any characters, upper and lower case alike on some databases; `attributes` of a level are its
+    text as JSON.
+    """
+
+    any_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    between: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    like: Sequence[tuple[str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One match: its UIDs down to the level searched, and the attributes of that level and those above it."""
+
+    uids: tuple[str, ...]
+    attributes: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a study or series contains."""
+
+    modalities: set[str] = field(default_factory=set)
+    sop_classes: set[str] = field(default_factory=set)
+    series: int = 0
+    instances: int = 0
+
+
+class Catalogue:
+    """The truth about what searches find and which file each instance is."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    # ---------------------------------------------------------------- in and out
+
+    def add(self, entry: Entry) -> None:
+        """Make an instance findable; one that already is stays as it is. Call it in the transaction that indexes it."""
+        with self._database.transaction() as session:
+            if session.get(FoundInstanceRow, entry.sop_instance_uid) is not None:
+                return
+            _add_study(session, entry)
+            _add_series(session, entry)
+            session.execute(
+                insert(FoundInstanceRow).values(
+                    sop_instance_uid=entry.sop_instance_uid,
+                    study_instance_uid=entry.study_instance_uid,
+                    series_instance_uid=entry.series_instance_uid,
+                    sop_class_uid=entry.sop_class_uid,
+                    attributes=_text(entry.instance),
+                )
+            )
+
+    def forget(self, study_instance_uid: str) -> None:
+        """Remove a study from what is found."""
+        with self._database.transaction() as session:
+            for table in (FoundInstanceRow, FoundSeriesRow, FoundStudyRow):
+                session.execute(delete(table).where(table.study_instance_uid == study_instance_uid))
+
+    # ---------------------------------------------------------------- searching
+
+    def find(
+        self, level: Level, narrowing: Narrowing, *, offset: int = 0, limit: int | None = None
+    ) -> Generator[Found, None, None]:
+        """What fulfils the conditions: latest study date first, then by UIDs. Close the generator to end the search."""
+        query = _selected(level)
+        for row, conditions in _conditions(narrowing).items():
+            query = query.where(*conditions) if _within(row, level) else query.where(_exists(row, level, conditions))
+        query = query.order_by(*_order(level)).offset(offset).limit(limit).execution_options(yield_per=_BATCH)
+        count = len(_uid_columns(level))
+        with self._database.transaction() as session:
+            for row in session.execute(query):
+                yield Found(tuple(row[:count]), _merged(row[count:]))
+
+    def summaries(self, study_instance_uids: Iterable[str]) -> dict[str, Summary]:
+        """What each of these studies contains."""
+        wanted = list(study_instance_uids)
+        found: dict[str, Summary] = {}
+        series = select(FoundSeriesRow.study_instance_uid, FoundSeriesRow.modality).where(
+            FoundSeriesRow.study_instance_uid.in_(wanted)
+        )
+        row = FoundInstanceRow
+        instances = (
+            select(row.study_instance_uid, row.sop_class_uid, func.count())
+            .where(row.study_instance_uid.in_(wanted))
+            .group_by(row.study_instance_uid, row.sop_class_uid)
+        )
+        with self._database.transaction() as session:
+            for uid, modality in session.execute(series):
+                summary = found.setdefault(uid, Summary())
+                summary.series += 1
+                summary.modalities.add(modality)
+            for uid, sop_class, count in session.execute(instances):
+                found[uid].instances += count
+                found[uid].sop_classes.add(sop_class)
+        return found
+
+    def series_counts(self, study_instance_uids: Iterable[str]) -> dict[tuple[str, str], int]:
+        """(study, series) → how many instances, of every series of these studies."""
+        row = FoundInstanceRow
+        query = (
+            select(row.study_instance_uid, row.series_instance_uid, func.count())
+            .where(row.study_instance_uid.in_(list(study_instance_uids)))
+            .group_by(row.study_instance_uid, row.series_instance_uid)
+        )
+        with self._database.transaction() as session:
+            return {(study, series): count for study, series, count in session.execute(query)}
+
+    # ---------------------------------------------------------------- retrieving
+
+    def held(self, study_instance_uid: str, series_instance_uid: str = "", sop_instance_uid: str = "") -> list[Held]:
+        """The files of a study, of one of its series or of one instance, in the order they came."""
+        parts = []
+        for row, when in ((InstanceRow, InstanceRow.received_at), (ResultObjectRow, ResultObjectRow.created_at)):
+            part = select(
+                row.sop_instance_uid,
+                row.sop_class_uid,
+                row.study_instance_uid,
+                row.series_instance_uid,
+                row.path,
+                row.sha256,
+                row.size_bytes,
+                literal(int(row is ResultObjectRow)).label("made"),
+                when.label("at"),
+            ).where(row.study_instance_uid == study_instance_uid, row.path != "")
+            if series_instance_uid:
+                part = part.where(row.series_instance_uid == series_instance_uid)
+            if sop_instance_uid:
+                part = part.where(row.sop_instance_uid == sop_instance_uid)
+            parts.append(part)
+        both = union_all(*parts).subquery()
+        query = select(*both.c[:7]).order_by(both.c.made, both.c.at, both.c.sop_instance_uid)
+        with self._database.transaction() as session:
+            return [Held(**row._mapping) for row in session.execute(query)]
+
+
+def _add_study(session: Session, entry: Entry) -> None:
+    """Insert the study; of one that is there only what it lacked is added."""
+    row = session.get(FoundStudyRow, entry.study_instance_uid)
+    if row is None:
+        session.execute(
+            insert(FoundStudyRow).values(
+                study_instance_uid=entry.study_instance_uid,
+                patient_id=entry.patient_id,
+                patient_name=entry.patient_name,
+                accession_number=entry.accession_number,
+                study_date=entry.study_date,
+                attributes=_text(entry.study),
+            )
+        )
+        return
+    held = json.loads(row.attributes)
+    both = {**entry.study, **{tag: element for tag, element in held.items() if _filled(element)}}
+    if both == held:
+        return
+    columns = ("patient_id", "patient_name", "accession_number", "study_date")
+    filled = {name: getattr(row, name) or getattr(entry, name) for name in columns}
+    session.execute(
+        update(FoundStudyRow)
+        .where(FoundStudyRow.study_instance_uid == entry.study_instance_uid)
+        .values(attributes=_text(both), **filled)
+    )
+
+
+def _add_series(session: Session, entry: Entry) -> None:
+    if session.get(FoundSeriesRow, (entry.series_instance_uid, entry.study_instance_uid)) is None:
+        session.execute(
+            insert(FoundSeriesRow).values(
+                series_instance_uid=entry.series_instance_uid,
+                study_instance_uid=entry.study_instance_uid,
+                modality=entry.modality,
+                attributes=_text(entry.series),
+            )
+        )
+
+
+def _filled(element: Mapping[str, Any]) -> bool:
+    return any(name in element for name in ("Value", "InlineBinary"))
+
+
+def _text(attributes: Mapping[str, Any]) -> str:
+    return json.dumps(attributes, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+
+
+def _merged(texts: Sequence[str]) -> dict[str, Any]:
+    attributes: dict[str, Any] = {}
+    for text in texts:
+        attributes.update(json.loads(text))
+    return attributes
+
+
+# ---------------------------------------------------------------- queries
+
+
+def _uid_columns(level: Level) -> list[InstrumentedAttribute[str]]:
+    if level is Level.STUDY:
+        return [FoundStudyRow.study_instance_uid]
+    if level is Level.SERIES:
+        return [FoundSeriesRow.study_instance_uid, FoundSeriesRow.series_instance_uid]
+    row = FoundInstanceRow
+    return [row.study_instance_uid, row.series_instance_uid, row.sop_instance_uid]
+
+
+def _order(level: Level) -> list[ColumnElement[str]]:
+    study = FoundStudyRow
+    return [study.study_date.desc(), study.study_instance_uid.desc(), *(each.asc() for each in _uid_columns(level)[1:])]
+
+
+def _selected(level: Level) -> Any:
+    uids, study, series = _uid_columns(level), FoundStudyRow, FoundSeriesRow
+    if level is Level.STUDY:
+        return select(*uids, study.attributes)
+    of_study = series.study_instance_uid == study.study_instance_uid
+    if level is Level.SERIES:
+        return select(*uids, study.attributes, series.attributes).join_from(study, series, of_study)
+    row = FoundInstanceRow
+    of_series = (row.study_instance_uid == series.study_instance_uid) & (
+        row.series_instance_uid == series.series_instance_uid
+    )
+    columns = select(*uids, study.attributes, series.attributes, row.attributes)
+    return columns.join_from(study, series, of_study).join(row, of_series)
+
+
+def _within(row: Any, level: Level) -> bool:
+    """Whether the level's query has this table in it."""
+    levels = list(Level)
+    return levels.index(_LEVEL_OF[row]) <= levels.index(level)
+
+
+def _exists(row: Any, level: Level, conditions: Sequence[ColumnElement[bool]]) -> ColumnElement[bool]:
+    """Something below the level fulfils the conditions, as for ModalitiesInStudy."""
+    below = select(row.study_instance_uid).where(
+        *conditions, row.study_instance_uid == FoundStudyRow.study_instance_uid
+    )
+    if level is Level.SERIES:
+        below = below.where(row.series_instance_uid == FoundSeriesRow.series_instance_uid)
+    return below.exists()
+
+
+def _conditions(narrowing: Narrowing) -> dict[Any, list[ColumnElement[bool]]]:
+    """Table → the conditions on its columns."""
+    found: dict[Any, list[ColumnElement[bool]]] = {}
+    for name, values in narrowing.any_of.items():
+        found.setdefault(_COLUMNS[name].class_, []).append(_COLUMNS[name].in_(values))
+    for name, (lowest, highest) in narrowing.between.items():
+        column = _COLUMNS[name]
+        found.setdefault(column.class_, []).extend((column >= lowest, column <= highest))
+    for name, pattern in narrowing.like:
+        found.setdefault(_COLUMNS[name].class_, []).extend(_like(_COLUMNS[name], pattern))
+    return found
+
+
+def _like(column: InstrumentedAttribute[str], pattern: str) -> list[ColumnElement[bool]]:
+    """The pattern, and the range of its beginning, which an index can find."""
+    beginning = pattern.partition("*")[0] if column.key != "attributes" else ""
+    escaped = pattern.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_").replace("*", "%")
+    conditions: list[ColumnElement[bool]] = [column.like(escaped, escape="\\")]
+    if beginning:
+        conditions += [column >= beginning, column < beginning + "\U0010ffff"]
+    return conditions
