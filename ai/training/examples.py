@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ai.exam import STANDARD_VIEWS, ImageLaterality, StandardView
-from ai.findings import FindingType
+from ai.findings import FindingType, Stratum
 from ai.models._input import CHANNELS, network_input
 from ai.models.demo_net import CELL, MAPS, cells_inside
 from ai.pixels import BreastImage
 
-_STEP = 16.0  # inputs are within ±8 and kept as bytes of 1/16
+#: Inputs are within ±8 and kept as bytes of 1/16.
+STEP = 16.0
 _CORE, _SURROUND = 0.75, 1.25  # of a lesion's box: what must light up, and what is left alone around it
 
 Box = tuple[float, float, float, float]
@@ -36,7 +37,7 @@ class TrainingView:
     @property
     def values(self) -> NDArray[np.float32]:
         """The network's input."""
-        return self.inputs.astype(np.float32) / _STEP
+        return self.inputs.astype(np.float32) / STEP
 
     @property
     def malignant(self) -> bool:
@@ -57,8 +58,8 @@ class TrainingExam:
     labels: Mapping[ImageLaterality, float]
     cancer: bool
     drawn: bool
-    woman_id: str = ""
-    stratum: str = ""
+    woman_id: str
+    stratum: Stratum
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ def training_view(image: BreastImage, standard: StandardView, boxes: Sequence[Dr
         (left, right), (top, bottom) = np.sort(corners[:, 0]), np.sort(corners[:, 1])
         number = MAPS.index(FindingType.CALCIFICATION_CLUSTER) if drawn.finding_type in MAPS[1:] else 0
         placed.append(((float(left), float(top), float(right), float(bottom)), number, drawn.malignant))
-    inputs = np.clip(np.rint(prepared.values * _STEP), -127, 127).astype(np.int8)
+    inputs = np.clip(np.rint(prepared.values * STEP), -127, 127).astype(np.int8)
     return TrainingView(standard, inputs, prepared.mask, tuple(placed))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from ai import bundle
 from ai.calibration import ALL, Calibration, OperatingPoints, ReferenceWindow
 from ai.eligibility import EligibilityRules
+from ai.findings import Stratum
 from ai.models import ModelCard, Task
 from ai.models.demo_net import CARD, DemoModel, DemoNet, look
 from ai.self_check import SelfCheck, answers
@@ -110,14 +111,15 @@ def _write(folder: Path, material: Material, fitted: Fitted, card: ModelCard, ve
 
 
 def _windows(net: DemoNet, reference: Sequence[TrainingExam]) -> dict[str, ReferenceWindow]:
+    """A window for each stratum with enough exams, and one of all exams, which stands for the other strata."""
     scores = exam_scores(net, reference)
-    strata = np.array([exam.stratum for exam in reference])
-    own = {
-        name: ReferenceWindow.of(scores[strata == name])
-        for name in dict.fromkeys(strata.tolist())
-        if (strata == name).sum() >= _LEAST_WINDOW
-    }
-    return {ALL: ReferenceWindow.of(scores), **own}
+    members: dict[Stratum, list[int]] = {}
+    for number, exam in enumerate(reference):
+        members.setdefault(exam.stratum, []).append(number)
+    own = {stratum: numbers for stratum, numbers in members.items() if len(numbers) >= _LEAST_WINDOW}
+    shared = [stratum for stratum in members if stratum not in own]
+    windows = {str(stratum): ReferenceWindow.of(scores[numbers], (stratum,)) for stratum, numbers in own.items()}
+    return {ALL: ReferenceWindow.of(scores, shared), **windows}
 
 
 def finding_threshold(net: DemoNet, healthy: Sequence[TrainingExam]) -> float:

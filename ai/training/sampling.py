@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ai.models.demo_net import CELL, cells_inside
-from ai.training.examples import Box, TrainingExam, TrainingView, targets
+from ai.training.examples import STEP, Box, TrainingExam, TrainingView, targets
 
 _LESION_SHARES = (0.45, 0.30)  # of crops on a malignant, and on a benign lesion; the others lie anywhere
 
@@ -108,7 +108,7 @@ class Sampler:
 
     def _one_crop(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         labelled, (row, column) = self._place()
-        values = _cut(labelled.view.values, row, column, self._crop)
+        values = _cut(labelled.view.inputs, row, column, self._crop) / np.float32(STEP)
         cells = self._crop // CELL
         wanted = _cut(labelled.wanted, row // CELL, column // CELL, cells)
         counts = _cut(labelled.counts, row // CELL, column // CELL, cells)
@@ -157,7 +157,7 @@ def _middle(box: Box) -> tuple[float, float]:
     return ((left + right) / 2, (top + bottom) / 2)
 
 
-def _cut(grid: NDArray[np.float32], row: int, column: int, side: int) -> NDArray[np.float32]:
+def _cut(grid: NDArray[Any], row: int, column: int, side: int) -> NDArray[np.float32]:
     """A square of (channels, side, side) from (row, column); zeros where it hangs over the edge."""
     square = np.zeros((grid.shape[0], side, side), np.float32)
     top, left = max(row, 0), max(column, 0)

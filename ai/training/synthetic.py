@@ -87,7 +87,7 @@ def _drawn(women: Iterable[ScreenedWoman], count: int, name: str, cache: Path | 
                 cancer=bool(sick),
                 drawn=True,
                 woman_id=str(woman.woman.seed),
-                stratum=str(stratum),
+                stratum=stratum,
             )
         )
         if (index + 1) % 25 == 0 or index + 1 == count:

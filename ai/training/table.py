@@ -149,7 +149,7 @@ def _exam(row: Mapping[str, Any], folder: Path, reader_weight: float, cache: Pat
         # without a boxes file a healthy exam has nothing to draw, one with cancer has
         drawn=drawn is not None or not cancer,
         woman_id=row["woman_id"],
-        stratum=str(stratum),
+        stratum=stratum,
     )
 
 
