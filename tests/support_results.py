@@ -42,6 +42,10 @@ BILATERAL = (
     finding(L_CC, 2, 0.66, finding_type=FindingType.CALCIFICATION_CLUSTER),
     finding(L_MLO, 3, 0.22, finding_type=FindingType.SUSPICIOUS_REGION),
 )
+REGIONS = tuple(
+    finding(view, 1, probability, finding_type=FindingType.SUSPICIOUS_REGION)
+    for view, probability in ((L_CC, 0.81), (L_MLO, 0.74))
+)
 MANY = tuple(finding(STANDARD_VIEWS[n % 4], n // 4 + 1, 0.95 - 0.03 * n) for n in range(25))
 
 
@@ -242,6 +246,7 @@ CASES: dict[str, Callable[[], Report]] = {
     "one_breast_absent": _one_breast_absent,
     "three_views_of_four": _three_of_four,
     "bilateral": lambda: report(read_exam(findings=BILATERAL, category=Category.SUSPICIOUS)),
+    "regions_of_no_kind": lambda: report(read_exam(findings=REGIONS, category=Category.SUSPICIOUS)),
     "with_prior_and_composition": _with_prior,
     "negative_with_prior": lambda: _prior_exam(read_exam(), read_exam()),
     "with_unread_prior": lambda: _prior_exam(_suspicious(), unread_exam()),
