@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from ai.decoding import PixelError, StoredImage
 from ai.exam import ImageLaterality, View
-from ai.geometry import Geometry, area_weights
+from ai.geometry import Geometry, area_weights, mean_rows
 from ai.reasons import ReasonCode
 
 PREPROCESSING_VERSION = "1"
@@ -182,7 +182,7 @@ def _coarse(values: NDArray[np.uint16]) -> tuple[NDArray[np.float32], float]:
 def _area_mean(values: NDArray[np.uint16], step: float) -> NDArray[np.float32]:
     height, width = values.shape
     rows, columns = max(1, int(height / step)), max(1, int(width / step))
-    down = area_weights(height, rows, step) @ values.astype(np.float32)
+    down = mean_rows(values, rows, step)
     return np.ascontiguousarray((area_weights(width, columns, step) @ down.T).T)
 
 

@@ -59,7 +59,7 @@ class GmicModel:
 
     def detect(self, views: Mapping[StandardView, BreastImage]) -> dict[StandardView, ViewOutput]:
         """One output per view. Each thread has a view of its own: on one view they would wait for each other."""
-        with _threads_shared(len(views)) as workers:
+        with threads_shared(len(views)) as workers:
             return dict(zip(views, spread(self._detect_one, views.items(), workers), strict=True))
 
     @torch.inference_mode()
@@ -96,6 +96,8 @@ def build(card: ModelCard, weights: Weights) -> GmicModel:
     for key, tensor in weights.items():
         name, _, parameter = key.partition(".")
         states.setdefault(name, {})[parameter] = tensor
+    if not states:
+        raise ValueError(f"the weights do not fit {card.module}: there are none")
     try:
         return GmicModel({name: _network(state) for name, state in states.items()})
     except RuntimeError as error:
@@ -110,7 +112,7 @@ def fresh(seed: int) -> Weights:
 
 
 @contextmanager
-def _threads_shared(views: int) -> Iterator[int]:
+def threads_shared(views: int) -> Iterator[int]:
     """As many workers as there are threads and views; torch's own threads are divided among them meanwhile."""
     threads = torch.get_num_threads()
     workers = max(1, min(threads, views))

@@ -11,16 +11,27 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydicom import dcmread
+from pydicom.dataset import Dataset
 
+from ai import bundle
 from ai.bundle import Bundle
+from ai.calibration import OperatingPoints
 from ai.decoding import StoredImage
-from ai.exam import STANDARD_VIEWS, ImageLaterality, StandardView, View
+from ai.exam import STANDARD_VIEWS, Exam, ImageLaterality, StandardView, View
+from ai.findings import BreastComposition
+from ai.inference import Engine
 from ai.models import breast_density
 from ai.models.breast_density import DensityModel
 from ai.pixels import BreastImage, read_breast
 from ai.published import NYU_DENSITY_SHA256, ImportRefused, import_nyu_density, restricted_load
 from ai.self_check import answers, largest_difference, sample_views
+from node.results import mammography_cad_sr, measurement_sr
+from node.results._assertions import walk
+from node.simulator.exams import make_real
+from tests import support_readings
 from tests.support import shared_data
+from tests.support_readings import single
 
 UNTRAINED = DensityModel(breast_density.HistogramNet())
 
@@ -31,10 +42,15 @@ def folder() -> Path:
 
 
 @pytest.fixture(scope="module")
-def loaded(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def imported(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     where = tmp_path_factory.mktemp("density")
     import_nyu_density(folder / "histogram_model.p", where)
-    return Bundle.load(where)
+    return where
+
+
+@pytest.fixture(scope="module")
+def loaded(imported: Path) -> Bundle:
+    return Bundle.load(imported)
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +152,30 @@ def test_a_missing_view_is_an_error() -> None:
     views.popitem()
     with pytest.raises(KeyError):
         UNTRAINED.assess(views)
+
+
+def test_the_published_exam_as_dicom_has_its_composition_in_the_reports(
+    imported: Path, golden: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    """Stored DICOM → Reading with the published weights → breast composition (CID 6000) in both structured reports."""
+    made = make_real(folder, tmp_path)
+    datasets = [dcmread(image.path) for image in made.images]
+    engine = Engine([bundle.DEMO, imported], operating_points=OperatingPoints())
+    files = {image.sop_instance_uid: image.path for image in made.images}
+    reading = engine.read(Exam.from_datasets(datasets), files, revision=1).reading
+    assert reading.composition is not None
+    assert reading.composition.composition is BreastComposition.B
+    np.testing.assert_allclose(reading.composition.probabilities, golden["published_expected"], atol=2e-3)
+
+    report = support_readings.report(reading, tuple(datasets), previews={})
+    measured = single(measurement_sr.build(report, measurement_sr.OPTIONS()))
+    told = [node.item for node in walk(measured) if _concept(node.item) == "129715009"]
+    assert [item.ConceptCodeSequence[0].CodeValue for item in told] == ["129717001"], "not scattered densities"
+    marks = single(mammography_cad_sr.build(report, mammography_cad_sr.OPTIONS()))
+    said = [str(node.item.TextValue) for node in walk(marks) if _concept(node.item) == "111033"]
+    assert "Breast composition: b, scattered fibroglandular densities" in said[0]
+
+
+def _concept(item: Dataset) -> str:
+    names = item.get("ConceptNameCodeSequence") or ()
+    return str(names[0].get("CodeValue", "")) if names else ""

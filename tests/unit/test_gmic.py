@@ -57,7 +57,7 @@ def test_the_published_parameters_load_strictly_but_for_the_one_that_is_unused()
     assert list(gmic.build(gmic.CARD, named | {f"1.{gmic.UNUSED}": torch.zeros(1)}).networks) == ["1"]
     wrong_shape = named | {"1.fusion_dnn.weight": torch.zeros(2, 3)}
     missing = {name: tensor for name, tensor in named.items() if name != "1.ds_net.final_bn.bias"}
-    for spoilt in (missing, wrong_shape, named | {"1.stray": torch.zeros(1)}):
+    for spoilt in (missing, wrong_shape, named | {"1.stray": torch.zeros(1)}, {}):
         with pytest.raises(ValueError, match="do not fit gmic"):
             gmic.build(gmic.CARD, spoilt)
 
