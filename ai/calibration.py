@@ -1,30 +1,36 @@
 """Score → percentile → band and category, by the reference window of the exam's stratum.
 
-A window is the distribution of scores in a screening population of one stratum, as quantiles: between two stored
-quantiles the percentile runs straight, so a higher score never has a lower percentile.
+A window is the distribution of scores in a screening population, as quantiles: between two stored quantiles the
+percentile runs straight, so a higher score never has a lower percentile. It names the strata whose exams it was learnt
+from, and holds for those alone. Two strata are the same when manufacturer and model agree but for case and spacing,
+and the software versions agree but for spacing: an update alone makes a new stratum.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Self
+from collections.abc import Iterable, Mapping
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ai.findings import Category, Stratum
 
-#: The window of exams whose stratum has none of its own.
+#: The window that exams of a stratum without one of its own borrow.
 ALL = "all"
+#: Whose scores a calibration was made for, where it does not say.
+SCREENING = "screening"
 
 
 class ReferenceWindow(BaseModel):
-    """Scores (ascending, 0–1) at percentiles (ascending, from 0 to 100), learnt from `exams` exams."""
+    """Scores (ascending, 0–1) at percentiles (ascending, from 0 to 100), learnt from `exams` exams of `strata`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     exams: int = Field(ge=1)
+    strata: tuple[Stratum, ...] = ()
     scores: tuple[float, ...]
     percentiles: tuple[float, ...]
 
@@ -39,11 +45,16 @@ class ReferenceWindow(BaseModel):
         return self
 
     @classmethod
-    def of(cls, scores: np.ndarray[tuple[int], np.dtype[np.floating]], steps: int = 100) -> Self:
+    def of(cls, scores: NDArray[np.floating[Any]], strata: Iterable[Stratum] = (), *, steps: int = 100) -> Self:
         """The window of an unsorted sample of scores, at `steps` + 1 evenly spaced percentiles."""
         percentiles = np.linspace(0.0, 100.0, steps + 1)
         quantiles = np.maximum.accumulate(np.percentile(scores, percentiles))
-        return cls(exams=len(scores), scores=tuple(map(float, quantiles)), percentiles=tuple(map(float, percentiles)))
+        return cls(
+            exams=len(scores),
+            strata=tuple(strata),
+            scores=tuple(map(float, quantiles)),
+            percentiles=tuple(map(float, percentiles)),
+        )
 
     def percentile(self, score: float) -> float:
         """0–100: the share of the window's exams that score lower (the middle of the share at a tie)."""
@@ -76,28 +87,48 @@ class OperatingPoints(BaseModel):
 
 
 class Calibration(BaseModel):
-    """The reference windows of one model. `windows` is keyed by `str(stratum)`; `ALL` is required."""
+    """The reference windows of one model, by name; `ALL` is required. scale: of the scores (see `ai.reading`)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: str
+    scale: str = SCREENING
     windows: Mapping[str, ReferenceWindow]
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if ALL not in self.windows:
             raise ValueError(f"a calibration needs the window '{ALL}'")
+        named = [matched(stratum) for window in self.windows.values() for stratum in window.strata]
+        if len(set(named)) < len(named):
+            raise ValueError("a stratum belongs to one window only")
         return self
 
-    def window_name(self, stratum: Stratum) -> str:
-        """The stratum's own window where there is one, else `ALL`."""
-        return str(stratum) if str(stratum) in self.windows else ALL
+    def window_of(self, stratum: Stratum) -> str | None:
+        """The name of the window that was learnt from exams of this stratum; None where there is none.
 
-    def percentile(self, score: float, stratum: Stratum) -> float:
-        """0–100. Raises ValueError for a score that is no number."""
+        None too for images that name no manufacturer or no model: they may be of any.
+        """
+        wanted = matched(stratum)
+        if not wanted[0] or not wanted[1]:
+            return None
+        holding = (name for name, window in self.windows.items() if wanted in map(matched, window.strata))
+        return next(holding, None)
+
+    def percentile(self, score: float, window: str) -> float:
+        """0–100, in the window of that name. Raises ValueError for a score that is no number."""
         if not math.isfinite(score):
             raise ValueError("the score is not a number")
-        return self.windows[self.window_name(stratum)].percentile(score)
+        return self.windows[window].percentile(score)
+
+
+def matched(stratum: Stratum) -> tuple[str, str, str]:
+    """What makes two strata the same."""
+    return (
+        " ".join(stratum.manufacturer.casefold().split()),
+        " ".join(stratum.manufacturer_model_name.casefold().split()),
+        " ".join(stratum.software_versions.split()),
+    )
 
 
 def band(percentile: float) -> int:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,10 @@ from typing import Any
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import generate_fragments
 from pydicom.errors import InvalidDicomError
-from pydicom.filereader import read_file_meta_info
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
@@ -42,7 +39,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from ai import elements, lossless_jpeg
+from ai import deflated, elements, lossless_jpeg
 from ai.codestreams import Codestream, Cut, Malformed, read_jpeg, read_jpeg_2000
 from ai.image_pixel import MOST_PIXELS, ImagePixel, PixelError
 from ai.reasons import ReasonCode
@@ -78,7 +75,6 @@ _LOSSY: Mapping[str, tuple[_Header, _Codec]] = {
 #: How the streams begin, and an RLE header (PS3.5 G.5) of one or two segments.
 _STREAM_STARTS = (b"\xff\xd8", b"\xff\x4f", b"\0\0\0\x0cjP", b"\1\0\0\0\x40\0\0\0", b"\2\0\0\0\x40\0\0\0")
 _MOST_INFLATED = 2 * MOST_PIXELS + (64 << 20)
-_PIECE, _GROUP_LENGTH_ENDS = 1 << 16, 144
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,10 +100,9 @@ def read_image(path: Path, sop_instance_uid: str) -> StoredImage:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of odd values elsewhere in the header; `View` judged those
         try:
-            _refuse_inflation(path)
-            dataset = dcmread(path)
-        except PixelError:
-            raise
+            dataset = deflated.read_file(path, _MOST_INFLATED)
+        except deflated.InflatesTooFar as error:
+            raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, str(error)) from error
         except (OSError, EOFError, InvalidDicomError) as error:
             raise PixelError(ReasonCode.INSTANCE_UNREADABLE, type(error).__name__) from error
         except Exception as error:  # a damaged file fails pydicom's parser in many ways
@@ -167,23 +162,6 @@ def decode_rle_frame(frame: bytes, bits_allocated: int, count: int) -> NDArray[n
     if len(data) < count * width:
         raise PixelError(ReasonCode.PIXEL_DATA_SHORT, f"{len(data)} of {count * width} bytes")
     return np.frombuffer(data, f"<u{width}", count)
-
-
-def _refuse_inflation(path: Path) -> None:
-    """A deflated file is inflated whole to be read; here, without keeping it, whether that would fill the memory."""
-    meta = read_file_meta_info(path)
-    if elements.text(meta, "TransferSyntaxUID") != DeflatedExplicitVRLittleEndian:
-        return
-    length = elements.integer(meta, "FileMetaInformationGroupLength")
-    if length is None:
-        raise InvalidDicomError("no length of the file meta information")
-    inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    with path.open("rb") as file:
-        file.seek(_GROUP_LENGTH_ENDS + length)
-        while (deflated := file.read(_PIECE)) and size <= _MOST_INFLATED:
-            size += len(inflater.decompress(deflated))
-    if size > _MOST_INFLATED:
-        raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, f"inflates to more than {_MOST_INFLATED} bytes")
 
 
 def _frame(data: bytes) -> bytes:

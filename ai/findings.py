@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass as _checked
 
 from ai.exam import ImageLaterality, StandardView
-from ai.reasons import Reason
+from ai.reasons import Caution, Reason
 
 
 class Category(StrEnum):
@@ -185,6 +185,36 @@ class InputInstance:
     pixel_sha256: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreastChange:
+    """One breast's score in the prior exam and now, by the same model, before any weight is given to the change."""
+
+    image_laterality: ImageLaterality
+    prior_probability: float
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriorComparison:
+    """The woman's prior exam as this reading saw it: read again, by the same model.
+
+    breasts, score: empty and None where the prior could not be read; `reasons` then say why. percentile, band: None
+    also where the prior's equipment has no reference population. change_weight: of the change in this reading's
+    scores; 0 where it was only reported. inputs: the prior's images that were read.
+    """
+
+    study_instance_uid: str
+    study_date: str
+    algorithm: Algorithm
+    breasts: tuple[BreastChange, ...] = ()
+    score: float | None = None
+    percentile: float | None = None
+    band: int | None = None
+    change_weight: float = 0.0
+    inputs: tuple[InputInstance, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+
+
 @_checked(frozen=True, slots=True, kw_only=True, config=ConfigDict(ser_json_bytes="base64", val_json_bytes="base64"))
 class Reading:
     """One exam's result. NOT_READ has `reasons` and no score, percentile, band, breast, view or finding.
@@ -192,6 +222,9 @@ class Reading:
     score: exam malignancy score 0–1. percentile: 0–100 within the stratum's reference window.
     band: 1–10, a tenth of a screening population each, 10 the most suspicious.
     reasons: why the exam was not read. left_out: images of a read or unread exam that were not used, and why.
+    cautions: what limits an answer that was given, e.g. that percentile and band are of other equipment's population.
+    prior: the comparison with the woman's earlier exam, where the strategy made one.
+    score_scale: which reference windows place its scores (see `ai.reading`).
     details: of models that tell more than a score. started_at: start of analysis, timezone-aware (becomes Content
     Date/Time). timings_s: seconds per stage.
     """
@@ -206,6 +239,7 @@ class Reading:
     band: int | None = None
     reasons: tuple[Reason, ...] = ()
     left_out: tuple[Reason, ...] = ()
+    cautions: tuple[Caution, ...] = ()
     breasts: tuple[BreastAssessment, ...] = ()
     views: tuple[ViewAssessment, ...] = ()
     findings: tuple[Finding, ...] = ()
@@ -213,8 +247,10 @@ class Reading:
     heat_maps: tuple[HeatMap, ...] = ()
     composition: CompositionAssessment | None = None
     stratum: Stratum | None = None
+    prior: PriorComparison | None = None
     inputs: tuple[InputInstance, ...] = ()
     strategy: str = ""
+    score_scale: str = ""
     calibration_version: str = ""
     preprocessing_version: str = ""
     eligibility_version: str = ""

@@ -17,6 +17,8 @@ from scipy import sparse
 Points = NDArray[np.float64]
 Box = tuple[float, float, float, float]
 
+_ROWS_AT_A_TIME = 128  # of the stored image, as floats: memory that is fresh for every image costs more than the sums
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Geometry:
@@ -110,12 +112,26 @@ class Geometry:
 
         values: (Rows, Columns) of the stored image.
         """
-        crop = values[self.top : self.bottom, self.left : self.right].astype(np.float32)
-        down = area_weights(crop.shape[0], self.rows, self.row_step, self.row_offset) @ crop
+        crop = values[self.top : self.bottom, self.left : self.right]
+        down = mean_rows(crop, self.rows, self.row_step, self.row_offset)
         if self.flipped:
             down = down[:, ::-1]
-        across = area_weights(crop.shape[1], self.columns, self.column_step) @ down.T
+        across = area_weights(down.shape[1], self.columns, self.column_step) @ down.T
         return np.ascontiguousarray(across.T)
+
+
+def mean_rows(values: NDArray[np.generic], count: int, step: float, offset: float = 0.0) -> NDArray[np.float32]:
+    """`area_weights(rows, …) @ values`, shape (count, columns), without a float copy of the whole image."""
+    length = values.shape[0]
+    weights = area_weights(length, count, step, offset)
+    means = np.empty((count, values.shape[1]), np.float32)
+    some = max(1, int(_ROWS_AT_A_TIME / step))
+    for first in range(0, count, some):
+        last = min(first + some, count)
+        top, bottom = ((edge - offset) * step for edge in (first, last))
+        rows = slice(min(max(math.floor(top), 0), length), min(max(math.ceil(bottom) + 1, 0), length))
+        means[first:last] = weights[first:last, rows] @ values[rows].astype(np.float32)
+    return means
 
 
 def area_weights(length: int, count: int, step: float, offset: float = 0.0) -> sparse.csr_array:

@@ -9,33 +9,35 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 
 from ai import reading
 from ai.bundle import Bundle
-from ai.calibration import OperatingPoints, band
+from ai.calibration import Calibration, OperatingPoints
 from ai.eligibility import Eligible, Ineligible, judge, judge_view
-from ai.exam import Exam, StandardView, View
+from ai.exam import Exam, StandardView
 from ai.findings import (
     Algorithm,
     BreastComposition,
     Category,
     CompositionAssessment,
     InputInstance,
+    PriorComparison,
     Reading,
     ReadOutcome,
-    Stratum,
 )
-from ai.models import CompositionModel, DetectionModel, ModelCard, Task, ViewOutput
+from ai.models import CompositionModel, DetectionModel, ModelCard, Task
 from ai.pixels import PREPROCESSING_VERSION, BreastImage
-from ai.reading import Assessment, ReadView
+from ai.placing import Scale, strata
+from ai.priors import PriorReader, PriorsRead
+from ai.reading import Assessment, PriorViews, ReadView
 from ai.reasons import Reason, ReasonCode
 from ai.self_check import SelfCheckFailed, answers, largest_difference
 from ai.sources import Sources
@@ -62,10 +64,16 @@ class Engine:
         *,
         operating_points: OperatingPoints,
         strategy: str = "screening",
+        strategy_options: Mapping[str, Any] | None = None,
+        calibration: Calibration | None = None,
+        negative_without_reference_population: bool = False,
         device: str = "cpu",
         threads: int = 1,
     ) -> None:
-        """Raises BundleError, NoSuchExtension (strategy), or ValueError (which bundles, which device)."""
+        """calibration: instead of the bundle's own. negative_without_reference_population: see `Scale`.
+
+        Raises BundleError, NoSuchExtension (strategy), or ValueError (which bundles, which device, an option).
+        """
         if device != "cpu":
             raise ValueError(f"device '{device}' is not available; there is: cpu")
         torch.set_num_threads(threads)
@@ -81,15 +89,25 @@ class Engine:
         if detection[0].calibration is None:
             raise ValueError("a detection bundle needs a calibration")
         self._detection, self._composition = detection[0], next(iter(composition), None)
-        self._calibration = detection[0].calibration
-        self._operating_points = operating_points
         self._strategy_name, self._strategy = strategy, reading.load(strategy)
+        self._options = reading.options(strategy, strategy_options or {})
+        self._scale = Scale(
+            calibration or detection[0].calibration,
+            operating_points,
+            scores=self._strategy.scale(self._options),
+            negative_without_reference_population=negative_without_reference_population,
+        )
         self._device = device
 
     @property
     def algorithm(self) -> Algorithm:
         """The detection model's identification."""
         return _algorithm(self._detection.card)
+
+    @property
+    def priors(self) -> int:
+        """How many of a woman's earlier exams the strategy looks at."""
+        return self._strategy.PRIORS
 
     def self_check(self) -> list[SelfCheckResult]:
         """Run every bundle's self-check here and now. Raises SelfCheckFailed, naming the model."""
@@ -110,7 +128,7 @@ class Engine:
 
         Never raises for what is in the exam or its files: the reading is then NOT_READ and says why.
         """
-        run = _Run(exam, Sources(files, self._threads), revision, datetime.now(UTC))
+        run = _Run(exam, files, Sources(files, self._threads), revision, datetime.now(UTC))
         verdict = self._prepare(run)
         if isinstance(verdict, Ineligible):
             result = self._not_read(run, verdict.reasons, verdict.left_out)
@@ -134,12 +152,13 @@ class Engine:
     def _read(self, run: _Run, eligible: Eligible) -> Reading:
         views = {standard: run.sources.breasts[view.sop_instance_uid] for standard, view in eligible.views.items()}
         try:
+            with run.stage("priors"):
+                priors = self._read_priors(run)
             with run.stage("detection"):
-                outputs = cast("DetectionModel", self._detection.model).detect(views)
-                assessment = self._assess(views, outputs)
+                read = self._detect(views)
+                assessment = self._assess(read, priors)
             with run.stage("calibration"):
-                stratum = _stratum(eligible.views)
-                percentile = self._calibration.percentile(assessment.score, stratum)
+                placed = self._scale.place(assessment.score, strata(eligible.views.values()))
         except Exception as error:  # noqa: BLE001 the last border before a woman's exam: it must be told
             _log.exception("model failed on study %s", run.exam.study_instance_uid)
             reason = Reason(ReasonCode.MODEL_FAILED, detail=type(error).__name__)
@@ -149,47 +168,63 @@ class Engine:
         return Reading(
             study_instance_uid=run.exam.study_instance_uid,
             revision=run.revision,
-            algorithm=_algorithm(self._detection.card, f"reference window: {self._calibration.window_name(stratum)}"),
-            category=self._category(percentile, stratum),
+            algorithm=_algorithm(self._detection.card, f"reference window: {placed.window}"),
+            category=placed.category,
             started_at=run.started_at,
             score=assessment.score,
-            percentile=percentile,
-            band=band(percentile),
+            percentile=placed.percentile,
+            band=placed.band,
             left_out=eligible.left_out,
+            cautions=placed.cautions,
             breasts=assessment.breasts,
             views=assessment.views,
             findings=assessment.findings,
-            details=tuple(output.detail for output in outputs.values() if output.detail is not None),
+            details=tuple(each.output.detail for each in read.values() if each.output.detail is not None),
             heat_maps=assessment.heat_maps,
             composition=composition,
-            stratum=stratum,
+            stratum=placed.stratum,
+            prior=assessment.prior or priors.unread,
             inputs=tuple(_input_instance(standard, view) for standard, view in views.items()),
             strategy=self._strategy_name,
-            calibration_version=self._calibration.version,
+            score_scale=self._scale.scores,
+            calibration_version=self._scale.version,
             preprocessing_version=PREPROCESSING_VERSION,
             eligibility_version=self._detection.eligibility.version,
             device=self._device,
             timings_s=run.timings_s,
         )
 
-    def _assess(
-        self, views: Mapping[StandardView, BreastImage], outputs: Mapping[StandardView, ViewOutput]
-    ) -> Assessment:
+    def _detect(self, views: Mapping[StandardView, BreastImage]) -> dict[StandardView, ReadView]:
+        outputs = cast("DetectionModel", self._detection.model).detect(views)
         read = {standard: ReadView(views[standard], output) for standard, output in outputs.items()}
         if read.keys() != views.keys():
             raise ValueError("the model left a view unanswered")
-        assessment = self._strategy.assess(read, self._detection.card)
+        return read
+
+    def _read_priors(self, run: _Run) -> PriorsRead:
+        if not self._strategy.PRIORS or not run.exam.priors:
+            return PriorsRead()
+        reader = PriorReader(self._detection.eligibility, self.algorithm, self._detect)
+        return reader.read(run.exam, run.files, self._strategy.PRIORS)
+
+    def _assess(self, read: Mapping[StandardView, ReadView], priors: PriorsRead) -> Assessment:
+        assessment = self._strategy.assess(read, self._detection.card, priors.views, self._options)
         scores = [assessment.score, *(view.probability for view in assessment.views)]
         scores += [breast.probability for breast in assessment.breasts]
         if not all(np.isfinite(score) and 0.0 <= score <= 1.0 for score in scores):
             raise ValueError("a score is no number between 0 and 1")
-        return assessment
+        if assessment.prior is None:
+            return assessment
+        return replace(assessment, prior=self._placed(assessment.prior, priors.views))
 
-    def _category(self, percentile: float, stratum: Stratum) -> Category:
-        """By the operating points; INDETERMINATE where no population has been seen that a score could be placed in."""
-        if self._calibration.windows[self._calibration.window_name(stratum)].exams < 2:
-            return Category.INDETERMINATE
-        return self._operating_points.category(percentile)
+    def _placed(self, prior: PriorComparison, priors: Sequence[PriorViews]) -> PriorComparison:
+        """The comparison with what the strategy does not know: where the prior stood, and which pixels it is of."""
+        read = next(each.views for each in priors if each.exam.study_instance_uid == prior.study_instance_uid)
+        placed = self._scale.place(prior.score or 0.0, strata(each.source.view for each in read.values()))
+        inputs = tuple(_input_instance(standard, each.source) for standard, each in read.items())
+        if placed.cautions:
+            return replace(prior, inputs=inputs)
+        return replace(prior, inputs=inputs, percentile=placed.percentile, band=placed.band)
 
     def _assess_composition(self, run: _Run, views: Mapping[StandardView, BreastImage]) -> CompositionAssessment | None:
         """Breast composition where there is a model for it and these images suit it; its failure is not the exam's."""
@@ -218,7 +253,8 @@ class Engine:
             reasons=reasons,
             left_out=left_out,
             strategy=self._strategy_name,
-            calibration_version=self._calibration.version,
+            score_scale=self._scale.scores,
+            calibration_version=self._scale.version,
             preprocessing_version=PREPROCESSING_VERSION,
             eligibility_version=self._detection.eligibility.version,
             device=self._device,
@@ -231,6 +267,7 @@ class _Run:
     """One exam while it is read."""
 
     exam: Exam
+    files: Mapping[str, Path]
     sources: Sources
     revision: int
     started_at: datetime
@@ -253,16 +290,6 @@ def _algorithm(card: ModelCard, *parameters: str) -> Algorithm:
         weights_sha256=card.weights_sha256,
         labelling=card.labelling,
         calibrated=card.calibrated,
-    )
-
-
-def _stratum(views: Mapping[StandardView, View]) -> Stratum:
-    """Of the exam's first view: a screening exam is taken on one system."""
-    view = next(iter(views.values()))
-    return Stratum(
-        manufacturer=view.manufacturer,
-        manufacturer_model_name=view.manufacturer_model_name,
-        software_versions=", ".join(view.software_versions),
     )
 
 

@@ -16,13 +16,12 @@ from scipy import ndimage
 
 from ai.decoding import PixelError, StoredImage
 from ai.exam import ImageLaterality, View
-from ai.geometry import Geometry, area_weights
+from ai.geometry import Geometry, area_weights, mean_rows
 from ai.reasons import ReasonCode
 
 PREPROCESSING_VERSION = "1"
 
 PREVIEW_SIDE = 1024
-_STRIP_CELLS = 32
 _COARSE_CELLS = 384  # cells along the image's longer side: 0.6–0.8 mm each
 _BREAST_LEVEL = 0.05  # of the way from background to the brightest tissue
 _LEAST_SHARE, _MOST_SHARE = 0.01, 0.98
@@ -181,16 +180,10 @@ def _coarse(values: NDArray[np.uint16]) -> tuple[NDArray[np.float32], float]:
 
 
 def _area_mean(values: NDArray[np.uint16], step: float) -> NDArray[np.float32]:
-    """The mean of each `step` × `step` pixels; in strips, since whole images of float32 cost more than the sums."""
     height, width = values.shape
     rows, columns = max(1, int(height / step)), max(1, int(width / step))
-    by_rows, by_columns = area_weights(height, rows, step), area_weights(width, columns, step)
-    strips = []
-    for first in range(0, rows, _STRIP_CELLS):
-        strip = by_rows[first : first + _STRIP_CELLS]
-        top, bottom = int(strip.indices.min()), int(strip.indices.max()) + 1
-        strips.append(by_columns @ (strip[:, top:bottom] @ values[top:bottom].astype(np.float32)).T)
-    return np.ascontiguousarray(np.concatenate(strips, axis=1).T)
+    down = mean_rows(values, rows, step)
+    return np.ascontiguousarray((area_weights(width, columns, step) @ down.T).T)
 
 
 def _box(mask: NDArray[np.bool_], step: float, shape: tuple[int, ...]) -> tuple[int, int, int, int]:

@@ -1,4 +1,4 @@
-"""Why an exam, or one of its images, is not read: one code and one sentence each.
+"""Why an exam, or one of its images, is not read, and what limits an answer: one code and one sentence each.
 
 The codes travel in the SR (private coding scheme), the summary card, the API and the metrics,
 so a code is never renamed or reused; new ones are appended.
@@ -205,6 +205,20 @@ class ReasonCode(StrEnum):
     )
 
 
+class CautionCode(StrEnum):
+    """What limits an answer that was given, with the sentence a radiologist reads. Never renamed or reused."""
+
+    sentence: str
+
+    def __new__(cls, code: str, sentence: str = "") -> Self:
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.sentence = sentence
+        return member
+
+    NO_REFERENCE_POPULATION = "NO_REFERENCE_POPULATION", "no reference population for this equipment"
+
+
 @dataclass(frozen=True, slots=True)
 class Reason:
     """One refusal: the code, the image it concerns ("" for the exam), and a detail for the log.
@@ -214,6 +228,19 @@ class Reason:
 
     code: ReasonCode
     sop_instance_uid: str = ""
+    detail: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The code's sentence, with the detail where there is one."""
+        return f"{self.code.sentence}: {self.detail}" if self.detail else self.code.sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """One limit of an answer: the code, and a detail that never holds a patient's name or ID."""
+
+    code: CautionCode
     detail: str = ""
 
     @property

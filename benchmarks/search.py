@@ -10,24 +10,42 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 from datetime import date, timedelta
-from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import insert, text
+from sqlalchemy import text
 
 from node import findable, search
+from node.errors import TooBroad
 from node.query import Key, Matching
 from node.search import Search
 from storage.catalogue import Catalogue, Level, _text
 from storage.database import Database
-from storage.records import Entry
-from storage.schema import FoundInstanceRow, FoundSeriesRow, FoundStudyRow, make_engine
+from storage.schema import make_engine
 from tests.support_exams import view
 
 _ROOT = "1.2.826.0.1.3680043.10.999.100"
+_DAYS = 5500
+#: What stands in the template for what differs from exam to exam.
+_UID, _PATIENT, _NAME, _DAY, _ACC = f"{_ROOT}.0", "P-here", "Name-here", "19000101", "A-here"
+_NUMBERS = (
+    "with recursive n(i) as (select 0 union all select i + 1 from n where i < :exams - 1), "
+    f"e as (select i, '{_ROOT}.' || i as uid, 'P' || (i % :patients) as patient, 'A' || i as acc, day, "
+    "'Family' || (i % 50000) || '^Given' || (i % 997) as name from n join day on day.k = i % 5500) "
+)
+_FILLING = (
+    "insert into found_study (study_instance_uid, patient_id, patient_name, accession_number, study_date, attributes) "
+    + _NUMBERS
+    + f"select uid, patient, lower(name), acc, day, replace(replace(replace(replace(replace(:study, '{_UID}', uid), "
+    f"'{_PATIENT}', patient), '{_NAME}', name), '{_DAY}', day), '{_ACC}', acc) from e",
+    "insert into found_series (series_instance_uid, study_instance_uid, modality, attributes) "
+    "select study_instance_uid || '.1', study_instance_uid, 'MG', "
+    f"replace(:series, '{_UID}', study_instance_uid) from found_study",
+    "insert into found_instance (sop_instance_uid, study_instance_uid, series_instance_uid, sop_class_uid, attributes) "
+    "select study_instance_uid || '.1.1', study_instance_uid, study_instance_uid || '.1', :sop_class, "
+    f"replace(:instance, '{_UID}', study_instance_uid) from found_study",
+)
 
 
 def main() -> None:
@@ -42,59 +60,30 @@ def main() -> None:
 
 
 def fill(database: Database, exams: int) -> None:
+    """By SQL alone, which is the only way to put in a million of them in a minute."""
     began = time.monotonic()
-    template = findable.entry(view())
-    for entries in chunks(made(template, exams), 20_000):
-        with database.transaction() as session:
-            for row, values in rows(entries):
-                session.execute(insert(row), values)
+    template = findable.entry(
+        view(study=_UID, PatientID=_PATIENT, PatientName=_NAME, StudyDate=_DAY, AccessionNumber=_ACC)
+    )
+    values = {
+        "exams": exams,
+        "patients": exams // 2,
+        "study": _text(template.study),
+        "series": _text(template.series),
+        "instance": _text(template.instance),
+        "sop_class": template.sop_class_uid,
+    }
+    days = [{"k": k, "day": f"{date(2010, 1, 1) + timedelta(days=k):%Y%m%d}"} for k in range(_DAYS)]
+    with database.engine.begin() as connection:
+        connection.execute(text("create temporary table day (k integer primary key, day varchar(8))"))
+        connection.execute(text("insert into day values (:k, :day)"), days)
+        for statement in _FILLING:
+            names = {name for name in values if f":{name}" in statement}
+            connection.execute(text(statement), {name: values[name] for name in names})
     with database.engine.connect() as connection:
         connection.execute(text("ANALYZE"))
         connection.commit()
     print(f"{exams} exams put in, {time.monotonic() - began:.0f} s")
-
-
-def chunks(entries: Iterator[Entry], size: int) -> Iterator[list[Entry]]:
-    while chunk := list(islice(entries, size)):
-        yield chunk
-
-
-def made(template: Entry, exams: int) -> Iterator[Entry]:
-    for number in range(exams):
-        day = f"{date(2010, 1, 1) + timedelta(days=number % 5500):%Y%m%d}"
-        uid, patient = f"{_ROOT}.{number}", f"P{number % (exams // 2)}"
-        name = f"Family{number % 50_000}^Given{number % 997}"
-        study = {
-            **template.study,
-            "00100020": {"vr": "LO", "Value": [patient]},
-            "00100010": {"vr": "PN", "Value": [{"Alphabetic": name}]},
-            "00080020": {"vr": "DA", "Value": [day]},
-            "00080050": {"vr": "SH", "Value": [f"A{number}"]},
-            "0020000D": {"vr": "UI", "Value": [uid]},
-        }
-        yield replace(
-            template,
-            study_instance_uid=uid,
-            series_instance_uid=f"{uid}.1",
-            sop_instance_uid=f"{uid}.1.1",
-            patient_id=patient,
-            patient_name=name.lower(),
-            accession_number=f"A{number}",
-            study_date=day,
-            study=study,
-        )
-
-
-def rows(entries: list[Entry]) -> Iterator[tuple[type, list[dict[str, object]]]]:
-    for row, level in ((FoundStudyRow, "study"), (FoundSeriesRow, "series"), (FoundInstanceRow, "instance")):
-        names = [column.name for column in row.__table__.columns if column.name != "attributes"]
-        yield (
-            row,
-            [
-                {**{name: getattr(entry, name) for name in names}, "attributes": _text(getattr(entry, level))}
-                for entry in entries
-            ],
-        )
 
 
 def measure(catalogue: Catalogue, exams: int) -> None:
@@ -111,19 +100,27 @@ def measure(catalogue: Catalogue, exams: int) -> None:
         ("date and modality", Level.STUDY, [Key("00080020", "DA", ("20200315",)), Key("00080061", "CS", ("MG",))]),
         ("patient ID, instances", Level.INSTANCE, [Key("00100020", "LO", (f"P{exams // 3}",))]),
         ("name *part*", Level.STUDY, [Key("00100010", "PN", ("*ily4711^*",))]),
-        ("description, not indexed", Level.STUDY, [Key("00081030", "LO", ("nowhere",))]),
+        ("study description", Level.STUDY, [Key("00081030", "LO", ("*nowhere*",))]),
+        ("study time", Level.STUDY, [Key("00080030", "TM", ("09-10",))]),
     ):
         offset = 5000 if told.endswith("50") else 0
         asked = Search(level=level, keys=tuple(keys), matching=Matching(combined=True), limit=101, offset=offset)
-        count = len(search.search(catalogue, asked).matches)
-        took = [timed(lambda asked=asked: search.search(catalogue, asked)) for _ in range(3 if exams > 200_000 else 7)]
-        print(f"{told:25} {statistics.median(took) * 1000:9.1f} ms  {count} matches")
+        try:
+            count = len(search.search(catalogue, asked).matches)
+        except TooBroad as error:
+            print(f"{told:25} {error}")
+            continue
+        took = [timed(lambda asked=asked: search.search(catalogue, asked)) for _ in range(7)]
+        wall, cpu = (statistics.median(each[which] * 1000 for each in took) for which in (0, 1))
+        fastest = min(each[0] for each in took) * 1000
+        print(f"{told:25} {wall:9.1f} ms, fastest {fastest:9.1f}, CPU here {cpu:7.1f}; {count} matches")
 
 
-def timed(what: Callable[[], object]) -> float:
-    began = time.monotonic()
+def timed(what: Callable[[], object]) -> tuple[float, float]:
+    """Wall and CPU seconds; on a busy machine the second says more (of a database that runs in this process)."""
+    began, cpu = time.monotonic(), time.process_time()
     what()
-    return time.monotonic() - began
+    return time.monotonic() - began, time.process_time() - cpu
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ import hashlib
 import json
 import subprocess
 import sys
-import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -60,18 +59,6 @@ def shipped() -> Iterator[BundleLine]:
     for folder in sorted(_SHIPPED.iterdir()):
         if (folder / "card.json").is_file():
             yield bundle_line(folder, folder.name)
-
-
-def part(bundle: str, name: str) -> bytes:
-    """A file of a bundle: a shipped one by its name, others by path, folder or zip. Raises ConfigError."""
-    folder = _SHIPPED / bundle if (_SHIPPED / bundle).is_dir() and "/" not in bundle else Path(bundle)
-    try:
-        if folder.is_file():
-            with zipfile.ZipFile(folder) as archive:
-                return archive.read(name)
-        return (folder / name).read_bytes()
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise ConfigError(f"{bundle}: {name} is missing or unreadable") from error
 
 
 def bundle_line(folder: Path, bundle: str = "") -> BundleLine:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from ai import deflated
 from ai.exam import Exam, View
 from ai.reasons import Reason, ReasonCode
 from storage.objects import AlteredObject, ObjectStore
@@ -51,4 +51,4 @@ def stored_exam(study: Study, instances: Sequence[Instance], store: ObjectStore)
 
 def header(path: Path) -> Dataset:
     """A stored file's data set without its pixel data."""
-    return dcmread(path, stop_before_pixels=True)
+    return deflated.read_header(path)

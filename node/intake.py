@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
+from ai import deflated
 from ai.eligibility import EligibilityRules, judge_view
 from ai.exam import View
 from node import completeness, findable, logs, routing
@@ -217,7 +217,8 @@ def read_header(encoded: memoryview, transfer_syntax_uid: str) -> Dataset:
     """The data set up to its pixel data. Raises NotUnderstood."""
     syntax = UID(transfer_syntax_uid)
     try:
-        content = zlib.decompress(encoded, -zlib.MAX_WBITS) if syntax == DeflatedExplicitVRLittleEndian else encoded
+        deflates = syntax == DeflatedExplicitVRLittleEndian
+        content = deflated.inflate(encoded, deflated.MOST_HEADER_BYTES)[0] if deflates else encoded
         header = read_dataset(
             io.BufferedReader(_Memory(content)),
             syntax.is_implicit_VR,

@@ -19,10 +19,11 @@ from pathlib import Path
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
+from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage, SecondaryCaptureImageStorage
 
 from ai.exam import View
 from node.results import _assertions
+from node.results._assertions_references import overlay_faults, presentation_faults
 
 _PIXELMED = Path("/usr/share/java/pixelmed.jar")
 _TIMEOUT_S = 300.0
@@ -186,9 +187,8 @@ def of_file(file: Judged, judges: Sequence[Judge], images: Mapping[str, Dataset]
     """Every word on one file. images: headers of what it may have been made from, by SOP Instance UID."""
     fit = [judge for judge in judges if judge in OF_A_FILE and judge.judges(file.sop_class_uid)]
     verdicts = [judge.judge([file.path], str(file.path)) for judge in fit]
-    if images and _is_report(file.sop_class_uid):
-        verdicts.append(_own(file, images))
-    return verdicts
+    rule = _OWN_RULES.get(file.sop_class_uid, _report_faults if _is_report(file.sop_class_uid) else None)
+    return [*verdicts, _own(file, images, rule)] if images and rule is not None else verdicts
 
 
 def of_study(study: str, files: Sequence[Path], judges: Sequence[Judge]) -> list[Verdict]:
@@ -196,31 +196,53 @@ def of_study(study: str, files: Sequence[Path], judges: Sequence[Judge]) -> list
     return [judge.judge(files, study) for judge in judges if judge is DCENTVFY and len(files) > 1]
 
 
-def _own(file: Judged, images: Mapping[str, Dataset]) -> Verdict:
-    """What no outside judge sees: coordinates in the image, percentages, tracking, that words and numbers agree."""
+def _report_faults(dataset: Dataset, sources: Sequence[Dataset]) -> list[str]:
+    return _assertions.check(dataset, sources)
+
+
+def _capture_faults(dataset: Dataset, sources: Sequence[Dataset]) -> list[str]:
+    """Of an overlay, which names the view it shows; or of the summary card, which shows several."""
+    if "ViewCodeSequence" in dataset:
+        return overlay_faults(dataset, sources[0])
+    faults = []
+    if {str(source.StudyInstanceUID) for source in sources} != {str(dataset.StudyInstanceUID)}:
+        faults.append("Study Instance UID is not that of its sources")
+    if len(dataset.PixelData) != dataset.Rows * dataset.Columns * 3:
+        faults.append("the pixel data are not Rows × Columns × 3 bytes")
+    if dataset.BurnedInAnnotation != "YES":
+        faults.append("the annotation is burned in and not said to be")
+    return faults
+
+
+#: Besides the structured reports: SOP class → what no outside judge sees in it.
+_OWN_RULES: dict[str, Callable[[Dataset, Sequence[Dataset]], list[str]]] = {
+    GrayscaleSoftcopyPresentationStateStorage: presentation_faults,
+    SecondaryCaptureImageStorage: _capture_faults,
+}
+
+
+def _own(
+    file: Judged, images: Mapping[str, Dataset], rule: Callable[[Dataset, Sequence[Dataset]], list[str]]
+) -> Verdict:
+    """Coordinates in the image, percentages, tracking, that words and numbers agree."""
     dataset = dcmread(file.path)
-    named = [str(item.ReferencedSOPInstanceUID) for item in _references(dataset)]
-    sources = [images[uid] for uid in dict.fromkeys(named) if uid in images]
+    sources = [images[uid] for uid in _references(dataset) if uid in images]
     if not sources:
         told = ("none of the images it names is among --images",)
         return Verdict(file=str(file.path), judge=OWN, outcome=Outcome.BROKEN, faults=told)
     try:
-        faults = tuple(_assertions.check(dataset, sources))
+        faults = tuple(rule(dataset, sources))
     except (AttributeError, KeyError, IndexError, TypeError, ValueError) as error:
-        faults = (f"its tree is not as this node makes it: {type(error).__name__}: {error}",)
+        faults = (f"it is not built as this node builds it: {type(error).__name__}: {error}",)
     outcome = Outcome.SHORT if faults else Outcome.PASS
     return Verdict(file=str(file.path), judge=OWN, outcome=outcome, faults=faults)
 
 
-def _references(dataset: Dataset) -> list[Dataset]:
-    """Instances of this study in the evidence, in its order (PS3.3 C.17.2)."""
-    studies = dataset.get("CurrentRequestedProcedureEvidenceSequence") or []
-    return [
-        item
-        for study in studies
-        for series in study.get("ReferencedSeriesSequence") or []
-        for item in series.get("ReferencedSOPSequence") or []
-    ]
+def _references(dataset: Dataset) -> list[str]:
+    """Every instance that is referred to, once: of a report in the order of its evidence (PS3.3 C.17.2)."""
+    places = dataset.get("CurrentRequestedProcedureEvidenceSequence") or [dataset]
+    elements = (element for place in places for element in place.iterall())
+    return list(dict.fromkeys(str(each.value) for each in elements if each.keyword == "ReferencedSOPInstanceUID"))
 
 
 def images_of(paths: Sequence[Path]) -> dict[str, Dataset]:

@@ -22,6 +22,7 @@ RANGE_VRS = frozenset(("DA", "TM", "DT"))
 NUMBER_VRS = frozenset(("DS", "IS", "SL", "SS", "UL", "US", "SV", "UV", "FD", "FL"))
 BINARY_VRS = frozenset(("OB", "OD", "OF", "OL", "OV", "OW", "UN"))
 _EMPTY = '""'
+_LONGEST = 1024  # characters of a value
 
 #: Dates with the time that belongs to them (PS3.4 C.2.2.2.5).
 _PAIRS = {
@@ -127,6 +128,8 @@ def _number(text: str) -> Decimal | None:
 
 
 def _check_value(key: Key, value: str) -> None:
+    if len(value) > _LONGEST:
+        raise BadQuery(f"{key.keyword}: a value of {len(value)} characters is not allowed; allowed: {_LONGEST} at most")
     if key.vr in RANGE_VRS:
         allowed = "" if moments.is_valid(key.vr, value) else moments.ALLOWED[key.vr]
     elif key.vr == "UI":

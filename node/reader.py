@@ -37,6 +37,14 @@ class ReadRequest:
     revision: int
 
 
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What the child says when it is ready: its model, and how many earlier exams its strategy looks at."""
+
+    algorithm: Algorithm
+    priors: int
+
+
 class Reader:
     """One child process with one engine. Thread-safe: one exam at a time."""
 
@@ -47,14 +55,23 @@ class Reader:
         self._pipe: Connection | None = None
         self._deaths = 0
         self._stopping = False
-        self._algorithm: Algorithm | None = None
+        self._serving: Serving | None = None
 
     @property
     def algorithm(self) -> Algorithm:
         """The detection model's identification, known once the reader has started."""
-        if self._algorithm is None:
+        return self._served.algorithm
+
+    @property
+    def priors(self) -> int:
+        """How many of a woman's earlier exams a request should bring, known once the reader has started."""
+        return self._served.priors
+
+    @property
+    def _served(self) -> Serving:
+        if self._serving is None:
             raise RuntimeError("the reader is not started")
-        return self._algorithm
+        return self._serving
 
     @property
     def pid(self) -> int | None:
@@ -116,11 +133,11 @@ class Reader:
             answer = ours.recv() if ours.poll(_START_TIMEOUT_S) else "no answer from the reading process"
         except EOFError:
             answer = f"the reading process ended at start with exit code {process.wait()}"
-        if not isinstance(answer, Algorithm):
+        if not isinstance(answer, Serving):
             self._kill()
             raise ConfigError(f"reading.bundles: the models cannot serve: {answer}")
-        self._algorithm = answer
-        log.info("reader ready", reader_pid=process.pid, algorithm=answer.name, version=answer.version)
+        self._serving, model = answer, answer.algorithm
+        log.info("reader ready", reader_pid=process.pid, algorithm=model.name, version=model.version)
 
     def _restart(self) -> None:
         self._kill()

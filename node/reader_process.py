@@ -16,7 +16,8 @@ from ai.bundle import SHIPPED
 from ai.calibration import OperatingPoints
 from ai.findings import ReadOutcome
 from ai.inference import Engine
-from node.reader import ReadRequest
+from node.calibrations import Calibrations, served_model
+from node.reader import ReadRequest, Serving
 from node.settings import ReadingSettings
 
 
@@ -26,6 +27,9 @@ def make_engine(settings: ReadingSettings) -> Engine:
         [_folder(name) for name in settings.bundles],
         operating_points=OperatingPoints.model_validate(settings.operating_points.model_dump()),
         strategy=settings.strategy,
+        calibration=Calibrations(settings.calibration_folder).current(served_model(settings)),
+        strategy_options=settings.strategy_options,
+        negative_without_reference_population=settings.negative_without_reference_population,
         device=settings.device,
         threads=settings.threads or os.cpu_count() or 1,
     )
@@ -47,7 +51,7 @@ def serve(pipe: Connection) -> None:
     except Exception as error:  # noqa: BLE001  told to the node, which refuses to start
         pipe.send(f"{type(error).__name__}: {error}")
         return
-    pipe.send(engine.algorithm)
+    pipe.send(Serving(engine.algorithm, engine.priors))
     while True:
         request: ReadRequest = pipe.recv()
         try:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from ai.findings import Category, Finding, Reading, ViewDetail
+from ai.findings import Category, Finding, PriorComparison, Reading, ViewDetail
 from ai.reasons import Reason
 
 
@@ -16,6 +16,11 @@ def told(reading: Reading) -> dict[str, Any]:
     del content["heat_maps"]
     for key in ("reasons", "left_out"):
         content[key] = [_reason(reason) for reason in getattr(reading, key)]
+    content["cautions"] = [
+        {"code": str(each.code), "sentence": each.code.sentence, "detail": each.detail} for each in reading.cautions
+    ]
+    if reading.prior is not None:
+        content["prior"]["reasons"] = [_reason(reason) for reason in reading.prior.reasons]
     return content
 
 
@@ -31,6 +36,8 @@ def _reason(reason: Reason) -> dict[str, str]:
 def reading_lines(reading: Reading) -> Iterator[str]:
     """The reading in lines of text."""
     yield _verdict(reading)
+    for caution in reading.cautions:
+        yield f"with caution: {caution.sentence}"
     if reading.breasts:
         scores = [f"{each.image_laterality} {each.probability:.3f}" for each in reading.breasts]
         scores += [f"{each.standard_view} {each.probability:.3f}" for each in reading.views]
@@ -39,12 +46,16 @@ def reading_lines(reading: Reading) -> Iterator[str]:
         yield _detail(detail)
     for finding in reading.findings:
         yield _finding(reading, finding)
+    if reading.prior is not None:
+        yield _change(reading.prior)
     if reading.composition is not None:
         shares = ", ".join(f"{share:.2f}" for share in reading.composition.probabilities)
         yield f"breast composition {reading.composition.composition} (a–d: {shares})"
     for reason in reading.left_out:
         yield f"left out: {reason.sop_instance_uid}: {reason.sentence}"
     model = reading.algorithm
+    if reading.stratum is not None:
+        yield f"calibration {reading.calibration_version}, strategy {reading.strategy}, stratum {reading.stratum}"
     yield f"model: {model.name} {model.version}, weights {model.weights_sha256[:16]}. {model.labelling}".rstrip()
     for each in reading.inputs:
         yield f"input {each.standard_view}: pixels sha256 {each.pixel_sha256[:16]}, {each.sop_instance_uid}"
@@ -58,6 +69,13 @@ def _verdict(reading: Reading) -> str:
     return (
         f"{reading.category}, band {reading.band} of 10, percentile {reading.percentile:.1f}, score {reading.score:.3f}"
     )
+
+
+def _change(prior: PriorComparison) -> str:
+    if not prior.breasts:
+        return f"prior of {prior.study_date} not read: " + "; ".join(reason.sentence for reason in prior.reasons)
+    changes = [f"{b.image_laterality} {b.prior_probability:.3f} → {b.probability:.3f}" for b in prior.breasts]
+    return f"since {prior.study_date}: {', '.join(changes)}"
 
 
 def _detail(detail: ViewDetail) -> str:

@@ -27,6 +27,7 @@ from node.dicom_files import DicomFile
 from node.errors import ConfigError, NodeError
 from node.exams import header
 from node.holdings import Holdings
+from node.priors import PriorResult, Priors
 from node.reporting import NoSource, Reporting
 from storage.objects import ObjectStore
 from storage.records import Instance, ResultObject, StoredReading, Study
@@ -56,13 +57,14 @@ class Material:
     """A reading and what its objects are made from.
 
     instances: of the exam, with absolute paths. previews: SOP Instance UID → PNG, besides those `stored` names.
-    earlier: result objects of earlier revisions.
+    earlier: result objects of earlier revisions. prior: the woman's earlier exam.
     """
 
     stored: StoredReading
     instances: Sequence[Instance]
     previews: Mapping[str, bytes] = field(default_factory=dict)
     earlier: Sequence[ResultObject] = ()
+    prior: PriorResult | None = None
 
 
 def with_results(config: Config, kinds: Sequence[str]) -> Config:
@@ -89,10 +91,13 @@ def held(config: Config, held_: Holdings, study: Study) -> Material:
     if stored is None:
         raise NodeError(f"study {uid} has no reading yet: it is {study.state}, {study.state.sentence}")
     folder = config.storage.object_folder.resolve()
+    instances = held_.index.instances(uid)
+    priors = Priors(held_.index, held_.outbox, ObjectStore(config.storage.object_folder))
     return Material(
         stored=replace(stored, previews={each: str(folder / path) for each, path in stored.previews.items()}),
-        instances=[replace(each, path=str(folder / each.path)) for each in held_.index.instances(uid)],
+        instances=[replace(each, path=str(folder / each.path)) for each in instances],
         earlier=[each for each in held_.outbox.results(uid) if each.revision < stored.revision],
+        prior=priors.result(Reading.from_json(stored.reading_json), study, instances),
     )
 
 
@@ -137,7 +142,7 @@ def render(config: Config, material: Material, out: Path) -> list[Rendered]:
         stored = _with_previews(material, store)
         try:
             made = Reporting(config, store).report(
-                stored, material.instances, material.earlier, list(config.destinations)
+                stored, material.instances, material.earlier, list(config.destinations), material.prior
             )
         except NoSource as error:
             raise NodeError(f"study {study}: {error}") from error

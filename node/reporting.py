@@ -18,6 +18,7 @@ from node import logs, results
 from node.config import Config
 from node.exams import header
 from node.identity import device
+from node.priors import PriorResult
 from node.results import Predecessor, Report
 from node.results._uids import derived_uid
 from node.settings import ResultChoice
@@ -52,10 +53,11 @@ class Reporting:
         instances: Sequence[Instance],
         earlier: Sequence[ResultObject],
         destinations: Sequence[str],
+        prior: PriorResult | None = None,
     ) -> Reported:
         """Make and store every object that `destinations` ask for; each kind with the same options once.
 
-        earlier: result objects of the study's earlier revisions. Raises NoSource.
+        earlier: result objects of the study's earlier revisions. prior: the woman's earlier exam. Raises NoSource.
         """
         reading = Reading.from_json(stored.reading_json)
         report = Report(
@@ -65,6 +67,7 @@ class Reporting:
             created_at=stored.saved_at,
             previews=self._previews(stored.previews),
         )
+        report = _beside(report, prior)
         wanted = self._wanted(destinations)
         made = {key: self._make(report, *key, stored.saved_at, earlier) for key in dict.fromkeys(wanted.values())}
         deliveries = [
@@ -143,6 +146,18 @@ class Reporting:
             created_at=created_at,
             **common,
         )
+
+
+def _beside(report: Report, prior: PriorResult | None) -> Report:
+    """The report with the woman's earlier exam. What the reading itself compared with needs no second reading."""
+    if prior is None:
+        return report
+    shown = prior.reading if report.reading.prior is None else None
+    return replace(
+        report,
+        prior=(shown, prior.study.study.study_date) if shown is not None else None,
+        prior_sources=prior.study.headers,
+    )
 
 
 def _not_made(error: str, created_at: datetime, common: Mapping[str, Any]) -> ResultObject:

@@ -204,19 +204,17 @@ def _filtered(catalogue: Catalogue, asked: Search, narrowing: Narrowing, keys: S
 
 def _counted(catalogue: Catalogue, level: Level, found: Sequence[Found]) -> Iterator[Found]:
     """The matches with what is known of their study and series as a whole."""
-    studies = {each.uids[0] for each in found}
-    summaries = catalogue.summaries(studies)
-    series = catalogue.series_counts(studies) if level is not Level.STUDY else {}
+    summaries = catalogue.summaries({each.uids[0] for each in found})
     for each in found:
         summary = summaries.get(each.uids[0], Summary())  # it may have been deleted in between
         counted: dict[str, Any] = {
             findable.MODALITIES_IN_STUDY: _values("CS", sorted(filter(None, summary.modalities))),
             findable.SOP_CLASSES_IN_STUDY: _values("UI", sorted(summary.sop_classes)),
-            findable.STUDY_SERIES: _values("IS", [summary.series]),
-            findable.STUDY_INSTANCES: _values("IS", [summary.instances]),
+            findable.STUDY_SERIES: _values("IS", [len(summary.series)]),
+            findable.STUDY_INSTANCES: _values("IS", [summary.series.total()]),
         }
         if level is not Level.STUDY:
-            counted[findable.SERIES_INSTANCES] = _values("IS", [series.get((each.uids[0], each.uids[1]), 0)])
+            counted[findable.SERIES_INSTANCES] = _values("IS", [summary.series[each.uids[1]]])
         yield Found(each.uids, {**each.attributes, **counted})
 
 

@@ -270,7 +270,18 @@ class ReadingSettings(Settings):
         default=("demo",), description="Model bundles: a shipped one's name, or a path to a folder or .zip."
     )
     strategy: str = Field(default="screening", min_length=1, description="Way of turning model outputs into a reading.")
+    strategy_options: Mapping[str, Any] = Field(
+        default_factory=dict, description="The strategy's own options; each strategy names its own."
+    )
     operating_points: OperatingPoints = Field(default=OperatingPoints(), description="The triage thresholds.")
+    negative_without_reference_population: bool = Field(
+        default=False,
+        description="May an exam be NEGATIVE by thresholds borrowed from other equipment? false: it is INDETERMINATE.",
+    )
+    calibration_folder: FilePath = Field(
+        default=Path("mammo-node-data/calibration"),
+        description="Folder of the calibrations that `mammo-node calibrate apply` makes count, with their history.",
+    )
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$"), Allowed("cpu, cuda, or cuda:N for one GPU")] = Field(
         default="cpu", description="Where models run."
     )

@@ -6,6 +6,7 @@ SQL narrows and pages; what exactly matches is decided by whoever asks (`node.qu
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -70,12 +71,11 @@ class Found:
 
 @dataclass(slots=True)
 class Summary:
-    """What a study or series contains."""
+    """What a study contains; series: UID → how many instances."""
 
     modalities: set[str] = field(default_factory=set)
     sop_classes: set[str] = field(default_factory=set)
-    series: int = 0
-    instances: int = 0
+    series: Counter[str] = field(default_factory=Counter)
 
 
 class Catalogue:
@@ -118,7 +118,9 @@ class Catalogue:
         query = _selected(level)
         for row, conditions in _conditions(narrowing).items():
             query = query.where(*conditions) if _within(row, level) else query.where(_exists(row, level, conditions))
-        query = query.order_by(*_order(level)).offset(offset).limit(limit).execution_options(yield_per=_BATCH)
+        query = query.order_by(*_order(level)).offset(offset).limit(limit)
+        if limit is None:
+            query = query.execution_options(yield_per=_BATCH)
         count = len(_uid_columns(level))
         with self._database.transaction() as session:
             for row in session.execute(query):
@@ -126,37 +128,25 @@ class Catalogue:
 
     def summaries(self, study_instance_uids: Iterable[str]) -> dict[str, Summary]:
         """What each of these studies contains."""
-        wanted = list(study_instance_uids)
-        found: dict[str, Summary] = {}
-        series = select(FoundSeriesRow.study_instance_uid, FoundSeriesRow.modality).where(
-            FoundSeriesRow.study_instance_uid.in_(wanted)
+        row, series = FoundInstanceRow, FoundSeriesRow
+        of_series = (row.study_instance_uid == series.study_instance_uid) & (
+            row.series_instance_uid == series.series_instance_uid
         )
-        row = FoundInstanceRow
-        instances = (
-            select(row.study_instance_uid, row.sop_class_uid, func.count())
-            .where(row.study_instance_uid.in_(wanted))
-            .group_by(row.study_instance_uid, row.sop_class_uid)
-        )
-        with self._database.transaction() as session:
-            for uid, modality in session.execute(series):
-                summary = found.setdefault(uid, Summary())
-                summary.series += 1
-                summary.modalities.add(modality)
-            for uid, sop_class, count in session.execute(instances):
-                found[uid].instances += count
-                found[uid].sop_classes.add(sop_class)
-        return found
-
-    def series_counts(self, study_instance_uids: Iterable[str]) -> dict[tuple[str, str], int]:
-        """(study, series) → how many instances, of every series of these studies."""
-        row = FoundInstanceRow
+        columns = (row.study_instance_uid, row.series_instance_uid, series.modality, row.sop_class_uid)
         query = (
-            select(row.study_instance_uid, row.series_instance_uid, func.count())
+            select(*columns, func.count())
+            .join(series, of_series)
             .where(row.study_instance_uid.in_(list(study_instance_uids)))
-            .group_by(row.study_instance_uid, row.series_instance_uid)
+            .group_by(*columns)
         )
+        found: dict[str, Summary] = {}
         with self._database.transaction() as session:
-            return {(study, series): count for study, series, count in session.execute(query)}
+            for study, series_uid, modality, sop_class, count in session.execute(query):
+                summary = found.setdefault(study, Summary())
+                summary.series[series_uid] += count
+                summary.modalities.add(modality)
+                summary.sop_classes.add(sop_class)
+        return found
 
     # ---------------------------------------------------------------- retrieving
 

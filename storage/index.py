@@ -184,6 +184,27 @@ class Index:
         with self._database.transaction() as session:
             return [_study(row) for row in session.scalars(query)]
 
+    def earlier_studies(self, study: records.Study) -> list[records.Study]:
+        """Studies with the same Patient ID and the same issuer, of an earlier study date; the newest first.
+
+        None for a study without Patient ID or date. Neither ID alone, nor an issuer that one of them lacks, will do.
+        """
+        row = schema.StudyRow
+        if not study.patient_id or not study.study_date:
+            return []
+        query = (
+            select(row)
+            .where(
+                row.patient_id == study.patient_id,
+                row.issuer_of_patient_id == study.issuer_of_patient_id,
+                row.study_date != "",
+                row.study_date < study.study_date,
+            )
+            .order_by(row.study_date.desc(), row.study_instance_uid)
+        )
+        with self._database.transaction() as session:
+            return [_study(found) for found in session.scalars(query)]
+
     def state_counts(self) -> dict[StudyState, tuple[int, datetime]]:
         """For each state that is inhabited: how many studies, and since when the oldest is in it."""
         query = select(

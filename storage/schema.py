@@ -86,7 +86,10 @@ class StudyRow(Base):
     """See `storage.records.Study`."""
 
     __tablename__ = "study"
-    __table_args__ = (Index(None, "state", "due_at"),)
+    __table_args__ = (
+        Index(None, "state", "due_at"),
+        Index(None, "patient_id", "issuer_of_patient_id", "study_date"),
+    )
     study_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
     state: Mapped[str] = mapped_column(String(16))
     revision: Mapped[int] = mapped_column(default=0)

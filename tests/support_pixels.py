@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import imagecodecs
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import get_frame
 from pydicom.uid import (
@@ -132,3 +134,10 @@ def fragmented(frame: bytes, sizes: Sequence[int], offset_table: bytes | None = 
         at += size
     items = [*([offset_table] if offset_table is not None else []), *(piece for piece in pieces if piece)]
     return b"".join(b"\xfe\xff\x00\xe0" + len(item).to_bytes(4, "little") + item for item in items)
+
+
+def written(dataset: Dataset) -> bytes:
+    """As a file."""
+    buffer = io.BytesIO()
+    dcmwrite(buffer, dataset, enforce_file_format=True)
+    return buffer.getvalue()

@@ -10,8 +10,8 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 from ai.exam import STANDARD_VIEWS
-from ai.findings import Category, FindingType, Reading, Region
-from ai.reasons import Reason, ReasonCode
+from ai.findings import BreastChange, Category, FindingType, PriorComparison, Reading, Region
+from ai.reasons import Caution, CautionCode, Reason, ReasonCode
 from node.results import Predecessor, Report
 from tests.support_readings import (
     ALGORITHM,
@@ -193,6 +193,35 @@ def _with_prior() -> Report:
     return _prior_exam(replace(_suspicious(), composition=COMPOSITION), before)
 
 
+def _compared_with_prior() -> Report:
+    """On equipment without a reference population, by a strategy that read the prior itself."""
+    one = _with_prior()
+    before = one.prior[0] if one.prior else one.reading
+    now = {breast.image_laterality: breast.probability for breast in one.reading.breasts}
+    changes = tuple(
+        BreastChange(
+            image_laterality=each.image_laterality,
+            prior_probability=each.probability,
+            probability=now[each.image_laterality],
+        )
+        for each in before.breasts
+    )
+    compared = PriorComparison(
+        study_instance_uid=STUDY + ".9",
+        study_date="20241014",
+        algorithm=ALGORITHM,
+        breasts=changes,
+        score=before.score,
+        percentile=before.percentile,
+        band=before.band,
+        change_weight=0.5,
+    )
+    caution = Caution(CautionCode.NO_REFERENCE_POPULATION)
+    algorithm = replace(ALGORITHM, parameters=("reference window: all",))
+    reading = replace(one.reading, algorithm=algorithm, prior=compared, strategy="with_priors", cautions=(caution,))
+    return report(reading, prior_sources=one.prior_sources)
+
+
 def earlier(number: int, kind: str, sop_class: str) -> Predecessor:
     """An object of an earlier revision; sop_class: what follows 1.2.840.10008.5.1.4.1.1."""
     return Predecessor(
@@ -248,6 +277,7 @@ CASES: dict[str, Callable[[], Report]] = {
     "of_unknown_kind": lambda: report(read_exam(findings=UNKNOWN_KIND, category=Category.SUSPICIOUS)),
     "bilateral": lambda: report(read_exam(findings=BILATERAL, category=Category.SUSPICIOUS)),
     "with_prior_and_composition": _with_prior,
+    "compared_with_prior_on_unknown_equipment": _compared_with_prior,
     "negative_with_prior": lambda: _prior_exam(read_exam(), read_exam()),
     "with_unread_prior": lambda: _prior_exam(_suspicious(), unread_exam()),
     "with_raw_siblings": _with_raw_siblings,

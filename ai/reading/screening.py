@@ -6,28 +6,46 @@ cancer is in one of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-import numpy as np
+from pydantic import BaseModel, ConfigDict
 
-from ai.exam import ImageLaterality, StandardView
-from ai.findings import BreastAssessment, ViewAssessment
+from ai.exam import StandardView
+from ai.findings import ViewAssessment
 from ai.models import ModelCard
 from ai.pixels import outline
-from ai.reading import Assessment, ReadView
+from ai.reading import Assessment, PriorViews, ReadView
+from ai.reading._breasts import breast_assessments
 from ai.reading._heat_map import heat_map
 from ai.reading._lesions import findings
 
+PRIORS = 0
 
-def assess(views: Mapping[StandardView, ReadView], card: ModelCard) -> Assessment:
+
+class OPTIONS(BaseModel):
+    """There is nothing to choose."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+_USUAL = OPTIONS()
+
+
+def scale(options: OPTIONS) -> str:
+    """See `ai.reading`."""
+    return "screening"
+
+
+def assess(
+    views: Mapping[StandardView, ReadView],
+    card: ModelCard,
+    priors: Sequence[PriorViews] = (),
+    options: OPTIONS = _USUAL,
+) -> Assessment:
     """The exam's assessment. Raises ValueError when there is no view."""
     if not views:
         raise ValueError("an exam without views cannot be assessed")
-    breasts = tuple(
-        BreastAssessment(image_laterality=laterality, probability=float(np.mean(scores)))
-        for laterality in ImageLaterality
-        if (scores := [v.output.probability for s, v in views.items() if s.image_laterality is laterality])
-    )
+    breasts = breast_assessments(views)
     return Assessment(
         score=max(breast.probability for breast in breasts),
         breasts=breasts,

@@ -12,8 +12,10 @@ import numpy as np
 from ai import bundle
 from ai.calibration import ALL, Calibration, OperatingPoints, ReferenceWindow
 from ai.eligibility import EligibilityRules
+from ai.findings import Stratum
 from ai.models import ModelCard, Task
 from ai.models.demo_net import CARD, DemoModel, DemoNet
+from ai.phantom import VENDOR_LOOKS
 from ai.self_check import SelfCheck, answers
 from ai.training.cohort import TrainingExam, screening_exams, teaching_exams
 from ai.training.fit import FitSettings, fit_maps, fit_pooling, saliency
@@ -41,7 +43,7 @@ def make_bundle(
     tuning = screening_exams(seed + 1000, sizes.tuning, prevalence=0.5, cache=cache)
     fit_pooling(net, tuning)
     reference = screening_exams(seed + 2000, sizes.reference, prevalence=0.01, cache=cache)
-    window = ReferenceWindow.of(exam_scores(net, reference))
+    window = ReferenceWindow.of(exam_scores(net, reference), drawn_strata())
     card = CARD.model_copy(update={"finding_threshold": finding_threshold(net, reference)})
     _measure(net, tuning, window)
     version = f"synthetic-{seed}"
@@ -52,6 +54,18 @@ def make_bundle(
         eligibility=EligibilityRules(),
         calibration=Calibration(version=version, windows={ALL: window}),
         self_check=SelfCheck(expected=answers(DemoModel(net), Task.DETECTION)),
+    )
+
+
+def drawn_strata() -> tuple[Stratum, ...]:
+    """Of the makes of system that exams are drawn of: the reference exams are of all of them."""
+    return tuple(
+        Stratum(
+            manufacturer=look.manufacturer,
+            manufacturer_model_name=look.manufacturer_model_name,
+            software_versions=", ".join(look.software_versions),
+        )
+        for look in VENDOR_LOOKS
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 
 from ai.exam import Exam
 from ai.findings import Category, Reading
@@ -17,6 +18,7 @@ from node.config import Config, config_from
 from node.console import ConfigOption, ExitCode, JsonOption
 from node.dicom_files import DicomFile
 from node.errors import ReaderDied
+from node.priors import earlier_exams
 from node.reader import Reader
 from node.readings import reading_lines, told
 from node.settings import ReadingSettings
@@ -56,6 +58,8 @@ def read(
 ) -> None:
     """Read exams from DICOM files, without any network: each study is one exam.
 
+    A strategy that looks at priors finds a woman's earlier exams among the files that are given.
+
     Ends with 1 when any exam was not read, 2 when there is no DICOM file or the models cannot serve.
     """
     settings = _reading(console.configuration(config), bundle or [])
@@ -63,7 +67,7 @@ def read(
     answers = []
     with console.progress() as progress:
         task = progress.add_task("loading the models", total=len(studies))
-        for answer in _answers(settings, studies.values()):
+        for answer in _answers(settings, list(studies.values())):
             answers.append(answer)
             progress.update(task, advance=1, description="reading")
             if out is not None and answer.reading is not None:
@@ -83,24 +87,34 @@ def _reading(config: Config, bundles: Sequence[str]) -> ReadingSettings:
     return config_from({"reading": chosen}, Path.cwd()).reading
 
 
-def _answers(settings: ReadingSettings, studies: Iterable[Sequence[DicomFile]]) -> Iterator[Answer]:
+def _answers(settings: ReadingSettings, studies: Sequence[Sequence[DicomFile]]) -> Iterator[Answer]:
     reader = Reader(settings)
     reader.start()
     try:
+        given = studies if reader.priors else ()
         for files in studies:
-            yield _answer(reader, files)
+            yield _answer(reader, files, given)
     finally:
         reader.stop()
 
 
-def _answer(reader: Reader, files: Sequence[DicomFile]) -> Answer:
+def _answer(reader: Reader, files: Sequence[DicomFile], studies: Sequence[Sequence[DicomFile]]) -> Answer:
+    """studies: among which a strategy that looks at them finds the woman's earlier exams."""
     study = files[0].study_instance_uid
     try:
-        exam = Exam.from_datasets(dcmread(file.path, stop_before_pixels=True) for file in files)
-        outcome = reader.read(exam, {file.sop_instance_uid: file.path for file in files}, 1)
+        headers = _headers(files)
+        priors = [] if not studies else earlier_exams(headers, map(_headers, studies))[: reader.priors]
+        exam = Exam.from_datasets(headers, map(Exam.from_datasets, priors))
+        needed = {view.sop_instance_uid for each in (exam, *exam.priors) for view in each.views}
+        paths = {f.sop_instance_uid: f.path for each in (*studies, files) for f in each if f.sop_instance_uid in needed}
+        outcome = reader.read(exam, paths, 1)
     except (ReaderDied, ValueError) as error:
         return Answer(study, None, str(error))
     return Answer(study, outcome.reading)
+
+
+def _headers(files: Sequence[DicomFile]) -> list[Dataset]:
+    return [dcmread(file.path, stop_before_pixels=True) for file in files]
 
 
 def _save(reading: Reading, out: Path) -> None:

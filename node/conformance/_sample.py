@@ -71,6 +71,7 @@ _FINDINGS = (
     ("L CC", 2, FindingType.CALCIFICATION_CLUSTER),
     ("L MLO", 2, FindingType.CALCIFICATION_CLUSTER),
     ("L MLO", 3, FindingType.ARCHITECTURAL_DISTORTION),
+    ("R MLO", 4, FindingType.SUSPICIOUS_REGION),
 )
 
 

@@ -43,9 +43,6 @@ NOTES: dict[Code, str] = {
     _codes.IMAGE_REGION: "a closed polyline in pixels of the stored image",
     _codes.SOURCE_OF_MEASUREMENT: "the breast's outline, or the frame of an image; no finding",
 }
-_COMPOSITE_FEATURE = Code("111015", "DCM", "Composite Feature")
-_COMPOSITE_TYPE = Code("111016", "DCM", "Composite type")
-_SCOPE = Code("111057", "DCM", "Scope of Feature")
 _OPERATING_POINT = Code("111071", "DCM", "CAD Operating Point")
 
 
@@ -138,7 +135,7 @@ def _cad_rows(root: Item, example: Example, facts: Facts) -> Iterator[tuple[str,
             else ""
         ),
     )
-    yield "Composite features (TID 4004)", _used(root, _COMPOSITE_FEATURE)
+    yield "Composite features (TID 4004)", _used(root, _codes.COMPOSITE_FEATURE)
     yield "One lesion on two views", _on_two_views(root)
     yield "Rendering intent", _coded(trees.values_of(root, _codes.RENDERING_INTENT)) + _intent_rule(example.options)
     yield "CAD operating point (111071)", _used(root, _OPERATING_POINT)
@@ -184,12 +181,12 @@ def _used(root: Item, concept: Code) -> str:
 
 def _on_two_views(root: Item) -> str:
     """How findings of one lesion are held together."""
-    composites = trees.below([root], _COMPOSITE_FEATURE)
+    composites = trees.below([root], _codes.COMPOSITE_FEATURE)
     if not composites:
         return "two Single Image Findings in one Individual Impression/Recommendation"
     told = "; ".join(
         f"{concept.meaning.lower()}: {_coded(values)}"
-        for concept in (_COMPOSITE_TYPE, _SCOPE)
+        for concept in (_codes.COMPOSITE_TYPE, _codes.SCOPE_OF_FEATURE)
         if (values := trees.values_of(root, concept))
     )
     return f"a Composite Feature that is inferred from a Single Image Finding on each; {told}"

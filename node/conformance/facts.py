@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pydantic import ValidationError
 from pydicom.uid import UID
 
-from ai.eligibility import EligibilityRules
-from node import bundles
 from node.config import Config
-from node.conformance import examples, web
+from node.conformance import cards, examples, web
 from node.conformance._sample import samples
+from node.conformance.cards import Model
 from node.conformance.examples import Example
 from node.conformance.web import WebService
 from node.dimse import scp, scu
-from node.errors import ConfigError
 from node.identity import device
 
 VERIFICATION = "1.2.840.10008.1.1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """A configured model: what its card says, and which images it may be given."""
-
-    name: str
-    version: str
-    manufacturer: str
-    task: str
-    intended_use: str
-    labelling: str
-    calibrated: bool
-    views_needed: tuple[str, ...]
-    finding_threshold: float
-    eligibility: EligibilityRules
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,27 +58,10 @@ def gather(config: Config) -> Facts:
     """All facts of a configuration. Raises ConfigError when a model's bundle cannot be read."""
     return Facts(
         config=config,
-        models=tuple(_model(bundle) for bundle in config.reading.bundles),
+        models=tuple(cards.model(bundle) for bundle in config.reading.bundles),
         examples=examples.build(config, samples(device(config))),
         accepted=scp.presentation_contexts(config),
         web=web.services(),
-    )
-
-
-def _model(bundle: str) -> Model:
-    try:
-        card = json.loads(bundles.part(bundle, "card.json"))
-        rules = EligibilityRules.model_validate_json(bundles.part(bundle, "eligibility.json"))
-    except (ValueError, ValidationError) as error:
-        raise ConfigError(f"{bundle}: card.json or eligibility.json is not of this version's form") from error
-    words = {key: str(card.get(key, "")) for key in ("name", "version", "manufacturer", "task", "intended_use")}
-    return Model(
-        **words,
-        labelling=str(card.get("labelling", "")),
-        calibrated=bool(card.get("calibrated")),
-        views_needed=tuple(card.get("views_needed", ())),
-        finding_threshold=float(card.get("finding_threshold", 0)),
-        eligibility=rules,
     )
 
 

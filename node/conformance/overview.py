@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from node import destinations
 from node.conformance import web
+from node.conformance.cards import Model
 from node.conformance.document import Block, Bullets, Contents, Section, Table
-from node.conformance.facts import VERIFICATION, Facts, Model, number, uid_name
+from node.conformance.facts import VERIFICATION, Facts, number, uid_name
 from node.identity import SOFTWARE_VERSION
 
 _TERMS = {
@@ -59,9 +59,10 @@ def _web(facts: Facts) -> tuple[tuple[str, ...], ...]:
     offered = {each.service for each in facts.web}
     elsewhere = "not in this configuration"
     served = "yes" if facts.config.web.port is not None else elsewhere
-    stores = "yes" if web.agents(facts.config) else elsewhere if web.AGENT in destinations.offered() else "no"
+    used = "yes" if web.agents(facts.config) else elsewhere
+    uses = {"STOW-RS": used, "QIDO-RS": used}  # a search for what may have arrived already
     names = ("QIDO-RS", "WADO-RS", "STOW-RS", "UPS-RS")
-    return tuple((name, served if name in offered else "no", stores if name == "STOW-RS" else "no") for name in names)
+    return tuple((name, served if name in offered else "no", uses.get(name, "no")) for name in names)
 
 
 def contents() -> Section:

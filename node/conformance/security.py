@@ -63,8 +63,8 @@ def section(facts: Facts) -> Section:
                         (
                             "Received and made objects lie unencrypted below the object folder: encrypt the disk.",
                             "Logs hold neither names nor IDs of patients; studies are named by Study Instance UID.",
-                            "The summary card shows whose it is: names are burned into its pixels, and it says so "
-                            "(Burned In Annotation YES).",
+                            "Pictures may show whose they are: names are burned into the pixels of the summary card. "
+                            "All say that something is burned in (Burned In Annotation YES).",
                         )
                     ),
                 ),

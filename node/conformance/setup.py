@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 from node.conformance.document import Section, Table
@@ -89,5 +90,11 @@ def _parameters(facts: Facts) -> Section:
 def _settings(prefix: str, settings: Settings) -> Iterator[tuple[str, str, str]]:
     for name, field in type(settings).model_fields.items():
         value = getattr(settings, name)
-        shown = number(value) if isinstance(value, int | float) else str(value)
-        yield f"{prefix}.{name}", shown, field.description or ""
+        yield f"{prefix}.{name}", _shown(value), field.description or ""
+
+
+def _shown(value: object) -> str:
+    """As in config.yaml."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number(value)
+    return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -5,11 +5,16 @@ from __future__ import annotations
 from node.config import Config
 from node.conformance import content, facts, model, network, objects, overview, security, services, setup, terminology
 from node.conformance.document import Document
+from node.conformance.facts import Facts
 
 
 def statement(config: Config) -> Document:
     """The conformance statement of a configuration. Raises ConfigError when a model's bundle cannot be read."""
-    found = facts.gather(config)
+    return told(facts.gather(config))
+
+
+def told(found: Facts) -> Document:
+    """The facts in their chapters."""
     return Document(
         title="DICOM Conformance Statement",
         cover=overview.cover(),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from pydicom.dataset import Dataset
-
 from ai.reasons import ReasonCode
 from node.conformance.document import Section, Table
 from node.conformance.facts import Facts
 from node.results import _codes
 from node.results._codes import Code
 
-_COMPOSITE_FEATURE = "111015"
+#: Concepts that only some findings have, and the templates they come with.
+_SELDOM = {_codes.COMPOSITE_FEATURE: "4004, 4005", _codes.SELECTED_REGION_DESCRIPTION: "4013"}
 _SAMPLE_SCHEME = "99SAMPLE"
 #: Root template → those it is filled in with here.
 _WITH = {
@@ -112,12 +111,9 @@ def _templates(facts: Facts) -> Iterator[tuple[str, str]]:
         for dataset in example.datasets[:1]:
             for item in dataset.get("ContentTemplateSequence") or ():
                 root = str(item.TemplateIdentifier)
-                parts = _WITH.get(root, "") + (", 4004" if _has(dataset, _COMPOSITE_FEATURE) else "")
-                yield example.kind, f"TID {root} with {parts}" if parts else f"TID {root}"
-
-
-def _has(dataset: Dataset, value: str) -> bool:
-    return any(element.keyword == "CodeValue" and element.value == value for element in dataset.iterall())
+                used = {str(each.value) for each in dataset.iterall() if each.keyword == "CodeValue"}
+                parts = [_WITH.get(root, ""), *(more for code, more in _SELDOM.items() if code.value in used)]
+                yield example.kind, " with ".join(filter(None, (f"TID {root}", ", ".join(filter(None, parts)))))
 
 
 def _private() -> Iterator[tuple[str, str]]:

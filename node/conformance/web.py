@@ -6,14 +6,16 @@ import importlib
 import pkgutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 
 import node.web
-from node import destinations, findable, intake, query
+from node import findable, intake, query
 from node.config import Config
 from node.conformance.document import Block, Bullets, Section, Table
-from node.errors import NodeError
+from node.destinations import _stow_answer
+from node.errors import NodeError, RetriableDelivery
 from node.web import media, qido, rendered
 from node.web.described import routes
 from storage.catalogue import Level
@@ -24,12 +26,14 @@ _FRAMES = (media.OCTETS, *dict.fromkeys(media.OF_SYNTAX.values()))
 #: The end of a resource's path → what it gives; the first that fits.
 _PRODUCED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("/metadata", _JSON),
-    ("/bulkdata/{path:path}", (media.OCTETS, f"{_MULTIPART}{media.OCTETS}")),
+    ("/bulkdata/{path}", (media.OCTETS, f"{_MULTIPART}{media.OCTETS}")),
     ("/frames/{frames}", (*(f"{_MULTIPART}{each}" for each in _FRAMES), *_FRAMES)),
     ("/rendered", rendered.TYPES),
     ("/thumbnail", rendered.TYPES),
     ("", (f"{_MULTIPART}{media.DICOM}", media.DICOM)),
 )
+#: Modules of the process that decodes; what it raises comes through the others.
+_CHILD = ("decoder_process", "pictures")
 #: The way of delivery that stores over DICOMweb.
 AGENT = "dicomweb_store"
 #: What each parameter of a search does.
@@ -63,10 +67,10 @@ def services() -> tuple[WebService, ...]:
         WebService(
             service=route.service,
             method=route.method,
-            resource=route.path,
+            resource=route.path.replace(":path", ""),
             what=route.sentence,
             consumes=(f"{_MULTIPART}{media.DICOM}",) if route.method == "POST" else (),
-            produces=_produced(route.service, route.path),
+            produces=_produced(route.service, route.path.replace(":path", "")),
         )
         for route in routes()
     )
@@ -92,27 +96,21 @@ def section(offered: Sequence[WebService], config: Config) -> Section:
     )
     head = ("Service", "Method", "Resource", "What it does", "Consumes", "Produces")
     blocks: tuple[Block, ...] = (
-        f"{served}, as origin server. {_as_agent(config)}",
+        f"{served}, as origin server.",
         Table("Resources", head, rows),
         "Single frames and instances can also be had outside multipart. A multipart answer streams. The media type of "
         "a compressed frame goes with its transfer syntax, below.",
         Table("Frames in their own transfer syntax", ("Transfer syntax", "Media type"), tuple(media.OF_SYNTAX.items())),
     )
-    return Section("DICOMweb services", blocks, (_search(config), _store(config), _errors()))
+    return Section("DICOMweb services", blocks, (_search(config), _store(config), _errors(), _agent(config)))
 
 
 def agents(config: Config) -> tuple[tuple[str, str], ...]:
     """The destinations that are stored to over DICOMweb, each with its server's URL."""
-    ways = {name: getattr(each, "server", None) for name, each in config.destinations.items() if each.type == AGENT}
-    return tuple((name, str(server.url)) for name, server in ways.items() if server is not None)
-
-
-def _as_agent(config: Config) -> str:
-    if servers := agents(config):
-        told = ", ".join(f"{url} ({name})" for name, url in servers)
-        return f"As user agent the product stores results (STOW-RS, an instance for each request) at {told}."
-    return "The product is no user agent of DICOMweb" + (
-        " in this configuration." if AGENT in destinations.offered() else "."
+    return tuple(
+        (name, each.server.url)
+        for name, each in config.destinations.items()
+        if each.type == AGENT and each.server is not None
     )
 
 
@@ -175,7 +173,8 @@ def _store(config: Config) -> Section:
                     f"{config.web.calling_ae_title}.",
                     f"A body may have {config.web.maximum_request_bytes} bytes, and each instance "
                     f"{config.network.max_object_bytes}.",
-                    "200: all are stored. 202: some are not, or one is held with other content. 409: none is stored.",
+                    "200: all are stored. 202: some are not, or one is held with other content. 409: none is stored; "
+                    "507 or 503 where that was for want of room.",
                 )
             ),
         ),
@@ -197,10 +196,61 @@ def _errors() -> Section:
 
 def errors() -> list[type[NodeError]]:
     """The errors that the web side and the intake know by name."""
-    modules = [
-        intake,
-        *(importlib.import_module(f"node.web.{each.name}") for each in pkgutil.iter_modules(node.web.__path__)),
-    ]
+    names = [each.name for each in pkgutil.iter_modules(node.web.__path__) if each.name not in _CHILD]
+    modules = [intake, *(importlib.import_module(f"node.web.{name}") for name in names)]
     known = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
     found = [each for each in known if issubclass(each, NodeError) and each is not NodeError]
     return sorted(found, key=lambda each: (each.http_status, each.__name__))
+
+
+def _agent(config: Config) -> Section:
+    servers = [
+        (
+            name,
+            each.server.url,
+            f"{each.server.connection_timeout_s:g}",
+            f"{each.server.answer_timeout_s:g}",
+        )
+        for name, each in config.destinations.items()
+        if each.type == AGENT and each.server is not None
+    ]
+    if not servers:
+        return Section("As user agent", ("Nothing is sent over DICOMweb in this configuration.",))
+    return Section(
+        "As user agent",
+        (
+            Table("Servers", ("Destination", "URL", "Connection, s", "Answer, s"), tuple(servers)),
+            Bullets(
+                (
+                    f"Results are stored (STOW-RS), one instance for each request, as {_MULTIPART}{media.DICOM}, as "
+                    f"they were made. The answer is asked for as {_stow_answer.MEDIA_TYPES}.",
+                    "Over https the server's certificate is checked. What a sign-in needs goes with every request from "
+                    "a file. A redirection is not followed.",
+                    "Where an answer may mean that the server has the object already, it is searched for (QIDO-RS) by "
+                    "SOP Instance UID, and found is delivered.",
+                )
+            ),
+            Table(
+                "Reaction to an answer that does not say what became of the object",
+                ("Status", "Reaction"),
+                tuple(reactions()),
+            ),
+            "A Failure Reason (0008,1197) decides where there is one: 0xA7xx is tried again, 0x0111 (duplicate) is "
+            "delivered, every other is given up. How often is tried is in "
+            "[[How the answers of a destination are taken]].",
+        ),
+    )
+
+
+def reactions() -> Iterator[tuple[str, str]]:
+    """Every HTTP status from 200, with an empty body, and what the sender makes of it: asked of the sender itself."""
+    for reaction, group in groupby(range(200, 600), key=_reaction):
+        codes = list(group)
+        yield str(codes[0]) if len(codes) == 1 else f"{codes[0]}–{codes[-1]}", reaction
+
+
+def _reaction(status: int) -> str:
+    error = _stow_answer.judge(status, b"", "1.2.3").error
+    if error is None:
+        return "delivered"
+    return "tried again" if isinstance(error, RetriableDelivery) else "given up, and shown to a person"

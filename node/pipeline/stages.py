@@ -20,6 +20,7 @@ from node.errors import ReaderStopped
 from node.exams import StoredExam, header, stored_exam
 from node.pipeline.jobs import Job, NotFinished, Stage
 from node.pipeline.rooms import Rooms, tell
+from node.priors import Priors
 from node.reporting import NoSource, Reporting
 from storage.database import Database
 from storage.index import Index
@@ -41,6 +42,7 @@ class Stages:
         self._rooms = rooms
         self._index = Index(rooms.database)
         self._outbox = Outbox(rooms.database)
+        self._priors = Priors(self._index, self._outbox, rooms.store)
         self._reporting = Reporting(rooms.config, rooms.store)
 
     def run(self, job: Job) -> None:
@@ -61,11 +63,15 @@ class Stages:
         study = self._index.study(job.study_instance_uid)
         if study is None or study.revision != job.revision or study.state is not StudyState.READING:
             return
-        stored = stored_exam(study, self._index.instances(job.study_instance_uid), self._rooms.store)
+        instances = self._index.instances(job.study_instance_uid)
+        stored = stored_exam(study, instances, self._rooms.store)
         if study.failures >= self._rooms.config.reading.max_attempts:
             outcome = self._not_read(stored.exam, job.revision, study.failures)
         else:
-            outcome = self._rooms.reader.read(stored.exam, stored.files, job.revision)
+            # a prior that the reader dies of does not cost the exam at hand: the next attempt goes without
+            wanted = self._rooms.reader.priors if study.failures == 0 else 0
+            given = self._priors.beside(stored, study, instances, wanted)
+            outcome = self._rooms.reader.read(given.exam, given.files, job.revision)
         self._rooms.passed("read: done")
         self._save(job, _telling(outcome.reading, stored), outcome)
         self._rooms.passed("read: committed")
@@ -123,8 +129,9 @@ class Stages:
         to_read = [instance for instance in instances if instance.to_read]
         names = routing.destinations(self._rooms.config, dict.fromkeys(instance.rule for instance in to_read))
         earlier = [result for result in self._outbox.results(job.study_instance_uid) if result.revision < job.revision]
+        prior = self._priors.result(Reading.from_json(stored.reading_json), study, instances)
         try:
-            reported = self._reporting.report(stored, instances, earlier, names)
+            reported = self._reporting.report(stored, instances, earlier, names, prior)
         except NoSource as error:
             self._hold(job, StudyState.REPORTING, str(error))
             return

@@ -20,6 +20,7 @@ from node.results._card_shown import Shown
 _LINE = 46  # of a finding
 _CELL = 84  # of the change since the prior
 _THEN_NOW = " → "
+_OTHERWISE = ("prior read", "bands by")  # how lines begin that say why the numbers may not compare
 _MORE = "see the structured report"
 
 
@@ -112,7 +113,8 @@ def _change(pen: Pen, report: Report) -> None:
         _change_cell(pen, pen.box[0] + index * (wide + 12), wide, line)
     pen.y += _CELL if changes else 0
     for line in lines if len(lines) == 1 else [line for line in lines[1:] if _THEN_NOW not in line]:
-        pen.paragraph(line[0].upper() + line[1:], 32, _canvas.WARNING, "Semibold")
+        tone = _canvas.WARNING if line.startswith(_OTHERWISE) else _canvas.TEXT
+        pen.paragraph(line[0].upper() + line[1:], 32, tone, "Semibold")
 
 
 def _change_cell(pen: Pen, left: float, wide: float, line: str) -> None:

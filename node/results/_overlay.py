@@ -18,7 +18,7 @@ from node.results import Report, _canvas, _card, _card_plate, _text
 from node.results._canvas import Box, Colour
 from node.results._card_marks import draw_marks
 
-_TOP, _BOTTOM = 132, 116
+_TOP, _BOTTOM = 132, 136
 _MARGIN = 22
 _MARKS = _canvas.AMBER
 _HEAT = [0] * 40 + [min(115, (level - 40) * 115 // 180) for level in range(40, 256)]  # heat 0–255 → opacity
@@ -118,16 +118,29 @@ def _whose(source: Dataset) -> str:
 
 
 def _band_below(picture: Image.Image, report: Report) -> None:
-    reading = report.reading
-    high = picture.height
-    model = f"{reading.algorithm.name} {reading.algorithm.version} · {reading.started_at:%Y-%m-%d %H:%M}"
-    revision = f"revision {reading.revision}" if reading.revision > 1 else ""
-    _row(picture, high - 88, (_NOT_DIAGNOSTIC, 28, _canvas.MUTED), (revision, 28, _canvas.MUTED))
-    labelling = reading.algorithm.labelling
-    space = picture.width - 2 * _MARGIN - _canvas.width(model, 26, "Semibold") - 30
-    size = _canvas.fitting_size(labelling, 30, space, "Semibold", smallest=18)
-    labelling = _canvas.shortened(labelling, size, space, "Semibold")
-    _row(picture, high - 34, (model, 26, _canvas.MUTED), (labelling, size, _canvas.WARNING))
+    """The labelling over the whole width, then what the picture is and what made it."""
+    reading, high = report.reading, picture.height
+    space = picture.width - 2 * _MARGIN
+    size, words = _labelling(reading.algorithm.labelling, space)
+    nothing = ("", 28, _canvas.MUTED)
+    for number, line in enumerate(words):
+        middle = high - _BOTTOM + 44 + (number - (len(words) - 1) / 2) * (size + 4)
+        _row(picture, middle, (line, size, _canvas.WARNING), nothing)
+    made = f"{reading.algorithm.name} {reading.algorithm.version} · {reading.started_at:%Y-%m-%d %H:%M}"
+    made += f" · revision {reading.revision}" if reading.revision > 1 else ""
+    rest = space - _canvas.width(_NOT_DIAGNOSTIC, 26, "Semibold") - 30
+    size = _canvas.fitting_size(made, 26, rest, "Semibold", smallest=16)
+    made = _canvas.shortened(made, size, rest, "Semibold")
+    _row(picture, high - 32, (_NOT_DIAGNOSTIC, 26, _canvas.MUTED), (made, size, _canvas.MUTED))
+
+
+def _labelling(text: str, space: float) -> tuple[int, list[str]]:
+    """Text size and lines: the largest at which the labelling is whole on two lines."""
+    for size in (36, 32, 28, 24, 20):
+        words = _canvas.lines(text, size, space, "Semibold")
+        if len(words) <= 2:
+            return size, words
+    return 16, _canvas.lines(text, 16, space, "Semibold")
 
 
 def _row(picture: Image.Image, middle: float, left: tuple[str, int, Colour], right: tuple[str, int, Colour]) -> None:

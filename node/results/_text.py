@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from textwrap import wrap
 
 from ai.exam import STANDARD_VIEWS, ImageLaterality, ViewPosition
-from ai.findings import BreastComposition, Category, FindingType, Reading
-from ai.reasons import Reason
+from ai.findings import BreastComposition, Category, FindingType, PriorComparison, Reading
+from ai.reasons import Caution, Reason
 from node.results import Report
 
 COMMENT_WIDTH = 32  # characters that OHIF draws beside a region without overlap
@@ -112,7 +112,7 @@ def missing_part(unread: list[str]) -> str:
     return ", ".join(unread)
 
 
-def counted(reasons: Iterable[Reason]) -> list[str]:
+def counted(reasons: Iterable[Reason | Caution]) -> list[str]:
     """Each different sentence once, with the number of images it concerns where that is more than one."""
     tally = Counter(reason.sentence for reason in reasons)
     return [f"{sentence} ({count} images)" if count > 1 else sentence for sentence, count in tally.items()]
@@ -142,11 +142,13 @@ def comment_lines(reading: Reading) -> list[str]:
             lines = [*lines[: COMMENT_LINES - 2], "More reasons: see report"]
         return ["AI triage: Not read by AI", *lines]
     positions = [p for p in ViewPosition if any(view.standard_view.view_position is p for view in reading.views)]
-    return [
+    lines = [
         f"AI triage: {CATEGORIES[reading.category]}, {reading.band}/10",
+        *(["No reference population"] if reading.cautions else []),
         score_line(reading),
         *(_position_line(reading, position) for position in positions),
     ]
+    return lines[:COMMENT_LINES]
 
 
 def view_comment_lines(reading: Reading, sop_instance_uid: str) -> list[str]:
@@ -169,27 +171,72 @@ def percentile(reading: Reading) -> str:
 
 
 def percentile_sentence(reading: Reading) -> str:
-    """E.g. "Score higher than 98.7 % of exams like this one"."""
+    """E.g. "Score higher than 98.7 % of exams like this one"; with a caution, that and why it is of other exams."""
+    if reading.cautions:
+        why = "; ".join(counted(reading.cautions))
+        so = ", so not called negative" if reading.category is Category.INDETERMINATE else ""
+        return f"{why[0].upper()}{why[1:]}{so}. Score higher than {percentile(reading)} % of another population's exams"
     return f"Score higher than {percentile(reading)} % of exams like this one"
 
 
 def change_lines(report: Report) -> list[str]:
-    """What changed since the prior reading: sides, band; or that it cannot be compared. Empty without a prior."""
+    """What changed since the prior exam: sides, band; or that it cannot be compared. Empty without a prior.
+
+    The comparison that the reading itself made comes before the one of two readings.
+    """
+    if report.reading.prior is not None:
+        return _compared_lines(report.reading, report.reading.prior)
     if report.prior is None:
         return []
     before, when = report.prior
     if before.category is Category.NOT_READ:
         return [f"Prior exam {date(when)} was not read by AI"]
+    if report.reading.category is Category.NOT_READ:
+        return [f"Prior exam {date(when)} was read by AI, this one was not"]
     lines = [f"Since {date(when)}:"]
     now, then = breast_scores(report.reading), breast_scores(before)
-    lines += [f"{SIDES[s]} {percent(then[s])} → {percent(now[s])} %" for s in ImageLaterality if s in now and s in then]
+    lines += [_change_line(s, then[s], now[s]) for s in ImageLaterality if s in now and s in then]
     if report.reading.band is not None:
         lines.append(f"band {before.band} → {report.reading.band}")
-    if (before.algorithm.name, before.algorithm.version) != (
-        report.reading.algorithm.name,
-        report.reading.algorithm.version,
-    ):
-        lines.append(f"prior read by {before.algorithm.name} {before.algorithm.version}")
+    return lines + _other_ways(report.reading, before)
+
+
+def prior_scores(report: Report) -> dict[ImageLaterality, float]:
+    """Image laterality → score 0–1 in the prior exam that `change_lines` speaks of."""
+    if report.reading.prior is not None:
+        return {breast.image_laterality: breast.prior_probability for breast in report.reading.prior.breasts}
+    return breast_scores(report.prior[0]) if report.prior is not None else {}
+
+
+def _compared_lines(reading: Reading, prior: PriorComparison) -> list[str]:
+    if not prior.breasts:
+        reasons = "; ".join(dict.fromkeys(reason.code.sentence for reason in prior.reasons))
+        return [f"Prior exam {date(prior.study_date)} could not be read: {reasons}"]
+    lines = [f"Since {date(prior.study_date)}, both read by this model:"]
+    lines += [_change_line(each.image_laterality, each.prior_probability, each.probability) for each in prior.breasts]
+    if reading.band is not None and prior.band is not None:
+        lines.append(f"band {prior.band} → {reading.band}")
+    if prior.change_weight:
+        lines.append(f"the change went into the score, weight {prior.change_weight:g}")
+    return lines
+
+
+def _change_line(side: ImageLaterality, then: float, now: float) -> str:
+    return f"{SIDES[side]} {percent(then)} → {percent(now)} %"
+
+
+def _other_ways(now: Reading, before: Reading) -> list[str]:
+    """In what the prior was read differently, so that its scores may not be of the same scale."""
+    then, model = before.algorithm, now.algorithm
+    lines = []
+    if (then.name, then.version) != (model.name, model.version):
+        lines.append(f"prior read by {then.name} {then.version}")
+    elif then.weights_sha256 != model.weights_sha256:
+        lines.append(f"prior read with other weights of {then.name}")
+    if before.strategy != now.strategy:
+        lines.append(f"prior read with strategy {before.strategy or 'unknown'}")
+    if before.calibration_version != now.calibration_version:
+        lines.append("bands by other calibrations")
     return lines
 
 
@@ -214,7 +261,8 @@ def impression(report: Report) -> str:
         sentences += [f"Reason: {text}" for text in counted(reading.reasons)]
     else:
         kind = "probability of cancer" if reading.algorithm.calibrated else "certainty, not calibrated"
-        population = f" (reference population {reading.stratum})" if reading.stratum else ""
+        known = reading.stratum is not None and not reading.cautions
+        population = f" (reference population {reading.stratum})" if known else ""
         sentences = [
             f"AI triage: {CATEGORIES[reading.category].lower()}",
             f"Band {reading.band} of 10. {percentile_sentence(reading)}{population}",

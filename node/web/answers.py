@@ -14,7 +14,6 @@ from fastapi.responses import StreamingResponse
 from node.dicom_json import encoded
 from node.errors import NotUsable
 from node.stored_file import Place
-from node.web.media import DICOM_JSON
 
 _CHUNK_BYTES = 1024 * 1024
 
@@ -39,9 +38,9 @@ class Part:
         return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-def dicom_json(content: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
-    """DICOM JSON as the body."""
-    return Response(encoded(content), status, headers, DICOM_JSON)
+def dicom_json(content: Any, media_type: str, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """DICOM JSON as the body, called by the name that was asked for."""
+    return Response(encoded(content), status, headers, media_type)
 
 
 def problem(status: int, error: str) -> Response:

@@ -75,12 +75,12 @@ def refused(*offered: str) -> NotAcceptable:
 
 
 def _split(text: str, separator: str) -> list[str]:
-    """Split outside of quotes."""
-    return re.split(rf'{separator}(?=(?:[^"]*"[^"]*")*[^"]*$)', text)
+    """Split outside of quotes; in one pass, however long it is."""
+    return re.findall(rf'(?:"[^"]*"?|[^"{separator}])+', text)
 
 
 def _one(text: str) -> Accepted:
-    media_type, *rest = _split(text, ";")
+    media_type, *rest = _split(text, ";") or [""]
     pairs = (part.partition("=") for part in rest)
     parameters = {name.strip().lower(): value.strip().strip('"') for name, _, value in pairs}
     name = media_type.strip().lower().replace(" ", "+")  # a "+" that was not encoded in the query

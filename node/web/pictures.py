@@ -15,6 +15,7 @@ from pydicom.uid import ExplicitVRBigEndian, RLELossless
 from scipy.special import expit
 
 from ai.decoding import PixelError, decode_frame, decode_rle_frame
+from ai.image_pixel import MOST_PIXELS
 from node.errors import NodeError, NotUsable
 from node.stored_file import StoredFile, opened
 from node.web.wanted import FrameWanted, PictureWanted, Window
@@ -55,6 +56,8 @@ def frame_values(stored: StoredFile, number: int) -> NDArray[np.generic]:
     bits, count = int(header.BitsAllocated), rows * columns * samples
     if bits not in (8, 16):
         raise NotUsable(f"BitsAllocated: {bits} is not decoded; 8 and 16 are")
+    if rows * columns > MOST_PIXELS:
+        raise NotUsable(f"{rows} × {columns} pixels are more than any image has")
     if stored.transfer_syntax_uid == RLELossless:
         flat = decode_rle_frame(stored.encapsulated_frame(number), bits, count)
         return np.moveaxis(flat.reshape(samples, rows, columns), 0, -1) if samples > 1 else flat.reshape(rows, columns)

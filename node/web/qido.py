@@ -82,7 +82,7 @@ class Searching:
         return self._search(request, Level.INSTANCE, study, series)
 
     def _search(self, request: Request, level: Level, *within: str) -> Response:
-        media.check(request, media.DICOM_JSON, media.JSON)
+        media_type = media.check(request, media.DICOM_JSON, media.JSON)
         check_uids(*within)
         query = asked(request.query_params.multi_items(), self._rooms.settings.maximum_results)
         returned = _returned(level, within, query)
@@ -100,7 +100,8 @@ class Searching:
         base = self._rooms.base_url(request)
         warnings = [*query.warnings, *(["there are more matches; ask for them with offset"] if results.more else [])]
         headers = {"Warning": ", ".join(f'299 {self._rooms.name} "{each}"' for each in warnings)} if warnings else None
-        return answers.dicom_json([_answer(found, returned, base) for found in results.matches], headers=headers)
+        matches = [_answer(found, returned, base) for found in results.matches]
+        return answers.dicom_json(matches, media_type, headers=headers)
 
 
 def _returned(level: Level, within: tuple[str, ...], query: Asked) -> frozenset[str]:

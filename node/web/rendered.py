@@ -17,7 +17,7 @@ from node.web.wanted import PictureWanted
 TYPES = ("image/jpeg", "image/png", "image/gif")
 _FUNCTIONS = {"linear": "LINEAR", "linear-exact": "LINEAR_EXACT", "sigmoid": "SIGMOID"}
 _THUMBNAIL = (256, 256)
-_LARGEST = 16384
+_LARGEST = 8192
 
 
 class Rendered:

@@ -106,7 +106,12 @@ class Rooms:
         name was made to lead to this machine; beyond loopback a node has whatever names it is given.
         """
         known = {*LOOPBACK, self.settings.host, urlsplit(self.settings.public_url or "").hostname}
-        return self.settings.host not in LOOPBACK or (request.url.hostname or "") in known
+        try:
+            # from the header itself: what cannot be a host would be replaced by ours in `request.url`
+            called = urlsplit(f"//{request.headers.get('host', '')}").hostname
+            return self.settings.host not in LOOPBACK or called in known - {None}
+        except ValueError:  # no host at all, by how it is written
+            return False
 
     def base_url(self, request: Request) -> str:
         """Where DICOMweb begins, as the asker sees this node."""

@@ -15,6 +15,7 @@ from node.settings import WebSettings
 
 log = logs.get(__name__)
 
+_CONNECTIONS = 256  # at the same time; more are answered with 503
 _GRACE_S = 2  # for answers that are under way at a stop
 
 
@@ -49,6 +50,7 @@ class WebServer:
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=30,
+            limit_concurrency=_CONNECTIONS,
             timeout_graceful_shutdown=_GRACE_S,
         )
         self._server = uvicorn.Server(config)

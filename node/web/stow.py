@@ -53,7 +53,7 @@ class Storing:
         return await self._store(request, study)
 
     async def _store(self, request: Request, study: str) -> Response:
-        media.check(request, media.DICOM_JSON, media.JSON)
+        media_type = media.check(request, media.DICOM_JSON, media.JSON)
         receiving = _Receiving(self._rooms, study)
         try:
             await self._receive(request, receiving)
@@ -65,7 +65,7 @@ class Storing:
             raise
         finally:
             await run_in_threadpool(receiving.end)
-        return receiving.answer(self._rooms.base_url(request))
+        return receiving.answer(self._rooms.base_url(request), media_type)
 
     async def _receive(self, request: Request, receiving: _Receiving) -> None:
         limit = self._rooms.settings.maximum_request_bytes
@@ -161,7 +161,7 @@ class _Receiving:
 
     # ---------------------------------------------------------------- the answer (PS3.18 10.5.3)
 
-    def answer(self, base: str) -> Response:
+    def answer(self, base: str, media_type: str) -> Response:
         """The Store Instances Response, and the code that sums it up."""
         if not self.stored and not self.failed:
             raise BadQuery("the body holds no instance")
@@ -174,7 +174,7 @@ class _Receiving:
         studies = list(dict.fromkeys(accepted.study_instance_uid for _, accepted in self.stored))
         if len(studies) == 1:
             body[RETRIEVE_URL] = {"vr": "UR", "Value": [f"{base}/studies/{studies[0]}"]}
-        return answers.dicom_json(body, self._status())
+        return answers.dicom_json(body, media_type, self._status())
 
     def _status(self) -> int:
         if not self.stored:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from ai import models, reading
-from ai.exam import STANDARD_VIEWS, ImageLaterality, StandardView, ViewPosition
+from ai.exam import STANDARD_VIEWS, Exam, ImageLaterality, StandardView, ViewPosition
 from ai.extensions import NoSuchExtension
-from ai.findings import FindingType
+from ai.findings import Algorithm, FindingType
 from ai.models import Candidate, ViewOutput
-from ai.reading import Assessment, ReadView
+from ai.reading import Assessment, PriorViews, ReadView
 from ai.self_check import sample_views
 
 SAMPLES = sample_views()
@@ -103,6 +104,61 @@ def test_the_heat_map_covers_the_stored_image_in_its_own_orientation(strategy: s
 def test_an_exam_without_views_is_an_error(strategy: str) -> None:
     with pytest.raises(ValueError, match="without views"):
         assess(strategy, {})
+
+
+def with_prior(strategy: str, now: float, before: float) -> Assessment:
+    """An exam whose left breast scores `now`, and did `before` in its prior; the right one 0.2 in both."""
+    rounds = []
+    for left in (now, before):
+        given = {s: output(s, left if s.image_laterality is ImageLaterality.LEFT else 0.2) for s in STANDARD_VIEWS}
+        rounds.append({standard: ReadView(SAMPLES[standard], given[standard]) for standard in given})
+    exam = Exam(
+        study_instance_uid="1.2.3",
+        patient_id="A",
+        issuer_of_patient_id="NIN",
+        accession_number="",
+        study_date="20240301",
+        views=tuple(view.source.view for view in rounds[1].values()),
+    )
+    prior = PriorViews(exam, rounds[1], Algorithm(name="m", version="1", manufacturer="t"))
+    module = reading.load(strategy)
+    return module.assess(rounds[0], CARD, [prior] if module.PRIORS else [])
+
+
+def test_it_says_what_it_needs_and_its_usual_options_are_on_a_named_scale(strategy: str) -> None:
+    module = reading.load(strategy)
+    assert module.PRIORS >= 0
+    assert module.scale(module.OPTIONS())
+    with pytest.raises(ValidationError, match="no_such_option"):
+        module.OPTIONS(no_such_option=1)
+
+
+@pytest.mark.parametrize("before", [0.05, 0.5, 0.9])
+@pytest.mark.parametrize("now", [0.1, 0.5, 0.9])
+def test_a_prior_never_hides_what_is_seen_now(strategy: str, now: float, before: float) -> None:
+    """Unless it says that the change went into the score, a prior leaves the score alone; a finding it never takes."""
+    alone = assess(
+        strategy, {s: output(s, now if s.image_laterality is ImageLaterality.LEFT else 0.2) for s in STANDARD_VIEWS}
+    )
+    found = with_prior(strategy, now, before)
+    assert found.views == alone.views
+    assert found.findings == alone.findings
+    if found.prior is None or not found.prior.change_weight:
+        assert found.score == alone.score
+    assert found.score >= alone.score
+
+
+def test_a_strategy_that_looks_at_priors_reports_the_change_of_each_breast(strategy: str) -> None:
+    if not reading.load(strategy).PRIORS:
+        assert with_prior(strategy, 0.9, 0.4).prior is None
+        return
+    comparison = with_prior(strategy, 0.9, 0.4).prior
+    assert comparison is not None
+    assert (comparison.study_instance_uid, comparison.study_date) == ("1.2.3", "20240301")
+    changes = {each.image_laterality: (each.prior_probability, each.probability) for each in comparison.breasts}
+    assert changes[ImageLaterality.LEFT] == pytest.approx((0.4, 0.9))
+    assert changes[ImageLaterality.RIGHT] == pytest.approx((0.2, 0.2))
+    assert comparison.score == pytest.approx(0.4)
 
 
 def test_an_unknown_strategy_is_refused_with_what_there_is() -> None:

@@ -22,6 +22,7 @@ EVERYTHING = [*PRODUCT, *rules.sources(REPOSITORY, ["tests", "scripts", "benchma
 BORDERS = {
     "ai/decoding.py": "codecs and the parser meet whatever a sender made",
     "ai/inference.py": "whatever a model does, the exam gets an answer",
+    "ai/priors.py": "whatever a prior does, the exam at hand is read",
     "ai/sources.py": "whatever an image does, the exam gets an answer",
     "node/cli.py": "a person gets words, not a traceback",
     "node/dimse/scp.py": "every request gets a status",

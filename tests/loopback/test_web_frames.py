@@ -17,7 +17,7 @@ from PIL import Image
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate, encapsulate_extended, get_frame
-from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless
+from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 
 from tests.support import require_tool, wait_until
 from tests.support_exams import STUDY, as_file, view
@@ -283,6 +283,19 @@ def test_a_cut_frame_is_an_error_with_a_reason(served: Web) -> None:
     answer = served.get(f"{path_of(dataset)}/rendered")
     assert answer.status == 500
     assert "cannot be decoded" in answer.error
+
+
+def test_a_header_that_claims_a_giant_is_refused_before_memory_is_taken(served: Web) -> None:
+    study = f"{STUDY}.81"
+    dataset = view(study=study)
+    dataset.file_meta.TransferSyntaxUID = RLELossless
+    dataset.Rows = dataset.Columns = 65535
+    dataset.PixelData = encapsulate([b"\1\0\0\0" + b"\0" * 60])
+    dataset["PixelData"].VR = "OB"
+    served.put(dataset)
+    answer = served.get(f"{path_of(dataset)}/rendered")
+    assert answer.status == 500
+    assert "more than any image has" in answer.error
 
 
 def test_a_decoder_that_is_killed_costs_one_answer_and_not_the_node(tmp_path: Path) -> None:

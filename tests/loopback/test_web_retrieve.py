@@ -211,6 +211,7 @@ def test_what_is_not_there_is_404_with_a_body(served: Web) -> None:
 def test_an_altered_or_missing_file_is_an_error_and_never_half_an_answer(tmp_path: Path) -> None:
     with web(tmp_path) as served:
         served.put(*exam())
+        client = served.client
         held = {each.sop_instance_uid: served.node.store.path(each.path) for each in served.node.index.instances(STUDY)}
         altered = held[f"{STUDY}.2"]
         content = bytearray(altered.read_bytes())
@@ -225,7 +226,9 @@ def test_an_altered_or_missing_file_is_an_error_and_never_half_an_answer(tmp_pat
                 assert answer.status == 500, (path, number)
                 assert word in answer.error, (path, number)
             assert served.get(f"/studies/{STUDY}/series/{STUDY}.0/instances/{STUDY}.1{path}").status == 200, path
-        assert served.get(f"/studies/{STUDY}").status == 500
+        for path in ("", "/metadata"):
+            assert served.get(f"/studies/{STUDY}{path}").status == 500
+        assert len(client.search_for_instances(STUDY)) == 4, "they are known all the same"
 
 
 def test_a_file_that_is_altered_after_it_was_given_out_is_noticed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -229,9 +230,18 @@ def test_what_was_asked_for_does_not_come_back_in_an_error(served: Web) -> None:
     assert "Hansen" not in answer.error
 
 
+def test_long_headers_and_values_do_not_occupy_the_node(served: Web) -> None:
+    began = time.process_time()
+    assert served.get("/studies", "a;" * 15_000).status == 406
+    assert served.get("/studies", '"' * 30_001).status == 406
+    assert served.get("/studies?PatientID=" + "*a" * 2000).status == 400
+    assert time.process_time() - began < 5
+
+
 def test_only_json_is_given(served: Web) -> None:
     for accept in ("application/dicom+json", "application/json", "*/*", "application/*;q=0.5, text/html"):
         assert served.get("/studies", accept).status == 200, accept
+    assert served.get("/studies", "application/json").headers["Content-Type"] == "application/json"
     assert served.get("/studies?accept=application/dicom+json", "text/html").status == 200
     refused = served.get("/studies", 'multipart/related; type="application/dicom+xml"')
     assert refused.status == 406

@@ -65,6 +65,8 @@ def test_without_origins_no_page_from_elsewhere_may_read(tmp_path: Path) -> None
 def test_a_name_that_was_made_to_lead_here_is_not_answered(served: Web) -> None:
     """So that a web page from elsewhere cannot reach the node through its visitor's browser."""
     assert served.get("/studies", Host="evil.example").status == 421
+    for odd in ("[::1", "evil_host.example", "a b", ""):
+        assert served.get("/studies", Host=odd).status in (400, 421), odd
     assert served.get("/studies", Host="localhost").status == 200
 
 

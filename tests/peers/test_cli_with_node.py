@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -26,7 +27,7 @@ class Desk:
 
     def __init__(self, folder: Path, pacs: Orthanc) -> None:
         self.folder, self.port = folder, free_port()
-        self.dead = free_port()
+        self.dead, self.web = free_port(), free_port()
         peers = {
             "NODE": {"ae_title": "MAMMO_NODE", "port": self.port},
             "PACS": {"ae_title": "ORTHANC", "port": pacs.port},
@@ -34,6 +35,7 @@ class Desk:
         }
         config = {
             "node": {"port": self.port},
+            "web": {"port": self.web},
             "peers": {name: {"host": "127.0.0.1", **peer} for name, peer in peers.items()},
             "destinations": {
                 "pacs": {"peer": "PACS", "results": ["mammography_cad_sr", "summary_sc"]},
@@ -135,6 +137,13 @@ def test_reading_again_makes_a_new_revision(desk: Desk) -> None:
     wait_until(second, 40, "the second revision")
 
 
+def test_serve_tells_where_the_web_is_and_it_is_there(desk: Desk) -> None:
+    url = f"http://127.0.0.1:{desk.web}/dicom-web"
+    desk.node.wait_for_line(f"DICOMweb at {url}")
+    with urllib.request.urlopen(f"{url}/studies?limit=1", timeout=10) as answer:
+        assert len(json.load(answer)) == 1
+
+
 def test_check_tells_what_is_well_and_what_is_not(desk: Desk) -> None:
     checked = desk.run("check")
     assert checked.returncode == 1
@@ -145,7 +154,7 @@ def test_check_tells_what_is_well_and_what_is_not(desk: Desk) -> None:
 
 def test_a_second_node_on_the_same_data_is_refused(desk: Desk) -> None:
     config = yaml.safe_load((desk.folder / "config.yaml").read_text())
-    config["node"]["port"] = free_port()
+    config["node"]["port"], config["web"]["port"] = free_port(), free_port()
     other = desk.folder / "other.yaml"
     other.write_text(yaml.safe_dump(config))
     refused = desk.run("serve", "--config", str(other))

@@ -17,7 +17,7 @@ from pydicom.uid import SecondaryCaptureImageStorage
 
 from node import judges
 from node.judges import Judge, Judged, Outcome, Verdict
-from node.results import mammography_cad_sr, summary_sc
+from node.results import mammography_cad_sr, overlay_sc, presentation_state, summary_sc
 from node.results._assertions import walk
 from tests.support import absent
 from tests.support_exams import as_file, exam
@@ -39,7 +39,7 @@ def card() -> Dataset:
     return single(summary_sc.build(CASES["positive"](), summary_sc.OPTIONS()))
 
 
-def presentation_state() -> Dataset:
+def foreign_presentation() -> Dataset:
     """By highdicom, of an image with letters outside ASCII in its name, which dcmpschk does not know."""
     source = next(iter(exam()))
     source.PatientName, source.SpecificCharacterSet = "Sæther^Åse", "ISO_IR 192"
@@ -80,7 +80,7 @@ def verdict(judge: Judge, made: Dataset, folder: Path) -> Verdict:
     [
         (judges.DCIODVFY, cad, no_completion_flag),
         (judges.DSRDUMP, cad, no_completion_flag),
-        (judges.DCMPSCHK, presentation_state, no_lut_shape),
+        (judges.DCMPSCHK, foreign_presentation, no_lut_shape),
     ],
     ids=lambda value: getattr(value, "name", None),
 )
@@ -143,6 +143,43 @@ def test_each_judge_gets_only_what_it_understands() -> None:
     assert named("1.2.840.10008.5.1.4.1.1.88.50") == ["dciodvfy", "DicomSRValidator", "dsrdump"]
     assert named("1.2.840.10008.5.1.4.1.1.88.59") == ["dciodvfy", "dsrdump"]
     assert named("1.2.840.10008.5.1.4.1.1.11.1") == ["dciodvfy", "dcmpschk"]
+
+
+# --- our own rules, of what no outside judge sees
+
+
+def overlay() -> Dataset:
+    return overlay_sc.build(CASES["positive"](), overlay_sc.OPTIONS())["L CC"]
+
+
+def own_presentation() -> Dataset:
+    return presentation_state.build(CASES["positive"](), presentation_state.OPTIONS())["L"]
+
+
+def wrong_side(dataset: Dataset) -> None:
+    dataset.ImageLaterality = "R"
+
+
+def another_study(dataset: Dataset) -> None:
+    dataset.StudyInstanceUID = "1.2.3"
+
+
+def half_of_the_area(dataset: Dataset) -> None:
+    dataset.DisplayedAreaSelectionSequence[0].DisplayedAreaBottomRightHandCorner = [10, 10]
+
+
+@pytest.mark.parametrize(
+    ("make", "breaks"), [(overlay, wrong_side), (card, another_study), (own_presentation, half_of_the_area)]
+)
+def test_our_own_rules_pass_what_is_sound_and_see_what_is_broken(tmp_path: Path, make: Make, breaks: Break) -> None:
+    headers = {str(source.SOPInstanceUID): source for source in CASES["positive"]().sources}
+    for breaking, outcome in ((untouched, Outcome.PASS), (breaks, Outcome.SHORT)):
+        made = make()
+        breaking(made)
+        path = tmp_path / "result.dcm"
+        path.write_bytes(encoded(made))
+        (said,) = judges.of_file(Judged(path, str(made.SOPClassUID), "1.2"), [], headers)
+        assert (said.judge, said.outcome) == (judges.OWN, outcome), said.faults
 
 
 # --- the command

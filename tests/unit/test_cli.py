@@ -151,6 +151,7 @@ def test_check_finds_what_is_wrong_and_says_what_to_do(tmp_path: Path) -> None:
         path = config(
             tmp_path,
             node={"port": port},
+            web={"port": port},
             peers={"PACS": {"ae_title": "PACS", "host": "127.0.0.1", "port": nobody.getsockname()[1]}},
             storage={**BASE["storage"], "minimum_free_bytes": 10**18},  # type: ignore[dict-item]
             reading={"bundles": ["./no-such-bundle"]},
@@ -160,7 +161,7 @@ def test_check_finds_what_is_wrong_and_says_what_to_do(tmp_path: Path) -> None:
     found = {each["what"]: each for each in json.loads(done.stdout)}
     assert done.returncode == 1
     wrong = [what for what, each in found.items() if not each["ok"]]
-    assert wrong == ["address", "disk", "peer PACS", "models"]
+    assert wrong == ["address", "web address", "disk", "peer PACS", "models"]
     assert all(found[what]["advice"] for what in wrong)
     assert "no-such-bundle" in found["models"]["told"]
 

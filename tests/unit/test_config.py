@@ -358,3 +358,37 @@ def test_whatever_the_file_holds_it_loads_or_is_refused_in_lines(settings: dict[
     except ConfigError as error:
         said = str(error)
     assert [line for line in said.splitlines() if ": " not in line or "typing." in line] == []
+
+
+# --- web
+
+
+def test_the_web_is_off_and_on_loopback_unless_somebody_says_otherwise() -> None:
+    web = load_config(None).web
+    assert (web.port, web.host, web.path, web.allowed_origins) == (None, "127.0.0.1", "/dicom-web", ())
+
+
+def test_beyond_loopback_the_web_needs_a_persons_word() -> None:
+    (line,) = faults(web={"host": "0.0.0.0"})
+    assert line.startswith(
+        "web.host: value '0.0.0.0' is not allowed; allowed: 127.0.0.1, or set web.allow_non_loopback"
+    )
+    assert config_from({"web": {"host": "0.0.0.0", "allow_non_loopback": True}}, HERE).web.host == "0.0.0.0"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "allowed"),
+    [
+        ("port", 70000, "an integer from 1 to 65535, 0 for any free port, or null"),
+        ("path", "dicom-web", "a path such as /dicom-web"),
+        ("path", "/", "a path such as /dicom-web"),
+        ("allowed_origins", "localhost:3000", "origins such as http://"),
+        ("public_url", "https://pacs.example/", "a URL without a slash at its end"),
+        ("calling_ae_title", "more than sixteen", "1 to 16 printable ASCII"),
+        ("decoders", 0, "an integer from 1"),
+    ],
+)
+def test_settings_of_the_web_that_cannot_be(key: str, value: object, allowed: str) -> None:
+    (line,) = faults(web={key: value})
+    assert line.startswith(f"web.{key}")
+    assert allowed in line

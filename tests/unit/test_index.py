@@ -239,3 +239,11 @@ def test_a_database_of_another_version_is_refused(database: Database) -> None:
         session.query(SchemaVersionRow).update({"version": SCHEMA_VERSION + 1})
     with pytest.raises(SchemaMismatch, match="version"):
         database.create_schema()
+
+
+def test_a_womans_earlier_studies_are_found_by_an_index_and_not_by_looking_at_all(database: Database) -> None:
+    asked = "SELECT * FROM study WHERE patient_id = 'A' AND issuer_of_patient_id = 'NIN' AND study_date < '20260301'"
+    with database.engine.connect() as connection:
+        plan = " ".join(row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}"))
+    assert "USING INDEX ix_study_patient_id_issuer_of_patient_id_study_date" in plan
+    assert "SCAN" not in plan

@@ -24,7 +24,7 @@ from ai.findings import Category, Reading
 from ai.inference import Engine
 from ai.models import ViewOutput, breast_density, demo_net
 from ai.pixels import BreastImage
-from ai.reasons import ReasonCode
+from ai.reasons import CautionCode, ReasonCode
 from ai.self_check import SelfCheck, SelfCheckFailed, answers
 from ai.sources import MOST_PREVIEWS
 from tests import support_exams
@@ -87,7 +87,10 @@ def test_an_exam_is_read_whole_and_says_what_it_was_made_from(engine: Engine, tm
     assert 0 <= reading.score <= 1
     assert reading.revision == 4
     assert reading.study_instance_uid == support_exams.STUDY
-    assert reading.category is DEFAULT.category(reading.percentile or 0.0)
+    assert DEFAULT.category(reading.percentile or 0.0) is Category.NEGATIVE
+    assert reading.category is Category.INDETERMINATE, "Testmaker's T1 is no equipment the calibration knows"
+    assert codes(reading) == []
+    assert [caution.code for caution in reading.cautions] == [CautionCode.NO_REFERENCE_POPULATION]
     assert [each.standard_view for each in reading.inputs] == list(STANDARD_VIEWS)
     assert all(len(each.pixel_sha256) == 64 for each in reading.inputs)
     assert (reading.algorithm.name, reading.algorithm.weights_sha256) == (card.name, card.weights_sha256)

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pydicom
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
 from ai.decoding import PixelError, StoredImage, read_image
 from ai.exam import STANDARD_VIEWS, ImageLaterality, StandardView, View, ViewPosition
-from ai.geometry import Geometry, area_weights
+from ai.geometry import Geometry, area_weights, mean_rows
 from ai.pixels import BreastImage, find_breast, outline, preview, read_breast
 from ai.reasons import ReasonCode
 from ai.self_check import sample_views
@@ -204,3 +204,53 @@ def test_area_means_keep_a_constant_and_lose_nothing(length: int, step: float) -
     whole = int(length / step)
     np.testing.assert_allclose(np.asarray(weights.sum(axis=1)).ravel()[:whole], 1.0, atol=1e-4)
     np.testing.assert_allclose(np.asarray(weights.sum(axis=0)).ravel() * step, 1.0, atol=1e-4)
+
+
+@given(st.integers(1, 700), st.integers(1, 9), st.floats(0.3, 40), st.booleans(), st.floats(-3, 500))
+def test_means_of_rows_block_by_block_are_the_same_to_the_last_bit(
+    length: int, width: int, step: float, short: bool, offset: float
+) -> None:
+    """The weights times the whole image is the definition; fewer or more rows may be asked for."""
+    values = np.random.default_rng(length).integers(0, 65536, (length, width)).astype(np.uint16)
+    count = max(1, int(length / step)) if short else int(np.ceil(length / step)) + 3
+    whole = area_weights(length, count, step, offset) @ values.astype(np.float32)
+    np.testing.assert_array_equal(mean_rows(values, count, step, offset), whole)
+
+
+# --- the real mammogram
+
+
+@pytest.fixture(scope="module")
+def mammogram() -> BreastImage:
+    path = shared_data("dicom") / "ge_essential_rmlo_jpeg_lossless.dcm"
+    view = View.from_dataset(pydicom.dcmread(path, stop_before_pixels=True))
+    return read_breast(view, read_image(path, view.sop_instance_uid))
+
+
+@pytest.mark.parametrize("pitch_mm", [0.0941, 0.2, 0.37])
+@settings(max_examples=8, deadline=None)
+@given(at=st.tuples(st.floats(0, 1), st.floats(0, 1)), size=st.tuples(st.integers(2, 60), st.integers(2, 60)))
+def test_a_models_box_on_the_real_mammogram_is_where_its_pixels_came_from(
+    mammogram: BreastImage, pitch_mm: float, at: tuple[float, float], size: tuple[int, int]
+) -> None:
+    """Painted into the stored image, the box is bright on the grid and all else dark, to one pixel."""
+    geometry = mammogram.geometry(pitch_mm, 32)
+    assert geometry.flipped, "a right breast"
+    width, height = size
+    covered = (
+        (geometry.right - geometry.left) / geometry.column_step,
+        (geometry.bottom - geometry.top) / geometry.row_step,
+    )
+    left, top = int(at[0] * (covered[0] - width)), int(at[1] * (covered[1] - height))
+    stored_box = geometry.box_to_stored((left, top, left + width, top + height))
+    first_column, first_row = np.floor(stored_box[:2]).astype(int)
+    last_column, last_row = np.ceil(stored_box[2:]).astype(int)
+    painted = np.zeros_like(mammogram.image.values)
+    painted[first_row:last_row, first_column:last_column] = 1000
+    grid = geometry.resample(painted)
+    inside = grid[top : top + height, left : left + width]
+    assert inside.min() > 999, "a pixel of the box comes from outside the stored box"
+    lit = grid > 0
+    rows, columns = np.flatnonzero(lit.any(axis=1)), np.flatnonzero(lit.any(axis=0))
+    assert (rows[0], rows[-1]) == pytest.approx((top, top + height - 1), abs=1)
+    assert (columns[0], columns[-1]) == pytest.approx((left, left + width - 1), abs=1)
