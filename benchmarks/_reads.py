@@ -29,6 +29,7 @@ from ai.inference import Engine
 from ai.models import gmic
 from ai.models._gmic_input import gmic_input
 from ai.models._input import network_input
+from ai.models._threads import threads_shared
 from ai.pixels import BreastImage
 from ai.published_gmic import NO_WINDOW
 from ai.self_check import SelfCheck
@@ -46,6 +47,16 @@ def gmic_bundle(folder: Path) -> Path:
     return folder
 
 
+def side_by_side(one: Callable[[torch.Tensor], object], inputs: list[torch.Tensor]) -> Callable[[], object]:
+    """All views as the models run them: a thread for each."""
+
+    def run() -> None:
+        with threads_shared(len(inputs)) as workers:
+            spread(one, inputs, workers)
+
+    return run
+
+
 def gmic_network(model: Any, views: Views) -> Callable[[], object]:
     """The network alone, on inputs made before."""
     inputs = [torch.from_numpy(gmic_input(image).values)[None, None] for image in views.values()]
@@ -54,22 +65,17 @@ def gmic_network(model: Any, views: Views) -> Callable[[], object]:
     def one(values: torch.Tensor) -> object:
         return [network(values) for network in model.networks.values()]
 
-    def run() -> None:
-        with gmic.threads_shared(len(inputs)) as workers:
-            spread(one, inputs, workers)
-
-    return run
+    return side_by_side(one, inputs)
 
 
 def demo_network(model: Any, views: Views) -> Callable[[], object]:
     inputs = [torch.from_numpy(network_input(image).values[None]) for image in views.values()]
 
     @torch.inference_mode()
-    def run() -> None:
-        for values in inputs:
-            model.net(values.contiguous(memory_format=torch.channels_last))
+    def one(values: torch.Tensor) -> object:
+        return model.net(values.contiguous(memory_format=torch.channels_last))
 
-    return run
+    return side_by_side(one, inputs)
 
 
 @contextmanager
