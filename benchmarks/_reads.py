@@ -47,8 +47,13 @@ def gmic_bundle(folder: Path) -> Path:
     return folder
 
 
-def side_by_side(one: Callable[[torch.Tensor], object], inputs: list[torch.Tensor]) -> Callable[[], object]:
-    """All views as the models run them: a thread for each."""
+def gmic_network(model: Any, views: Views) -> Callable[[], object]:
+    """The network alone, on inputs made before, as the model runs it."""
+    inputs = [torch.from_numpy(gmic_input(image).values)[None, None] for image in views.values()]
+
+    @torch.inference_mode()
+    def one(values: torch.Tensor) -> object:
+        return [network(values) for network in model.networks.values()]
 
     def run() -> None:
         with threads_shared(len(inputs)) as workers:
@@ -57,25 +62,15 @@ def side_by_side(one: Callable[[torch.Tensor], object], inputs: list[torch.Tenso
     return run
 
 
-def gmic_network(model: Any, views: Views) -> Callable[[], object]:
-    """The network alone, on inputs made before."""
-    inputs = [torch.from_numpy(gmic_input(image).values)[None, None] for image in views.values()]
-
-    @torch.inference_mode()
-    def one(values: torch.Tensor) -> object:
-        return [network(values) for network in model.networks.values()]
-
-    return side_by_side(one, inputs)
-
-
 def demo_network(model: Any, views: Views) -> Callable[[], object]:
     inputs = [torch.from_numpy(network_input(image).values[None]) for image in views.values()]
 
     @torch.inference_mode()
-    def one(values: torch.Tensor) -> object:
-        return model.net(values.contiguous(memory_format=torch.channels_last))
+    def run() -> None:
+        for values in inputs:
+            model.net(values.contiguous(memory_format=torch.channels_last))
 
-    return side_by_side(one, inputs)
+    return run
 
 
 @contextmanager

@@ -19,9 +19,8 @@ from ai.exam import StandardView
 from ai.findings import FindingType
 from ai.geometry import Geometry
 from ai.models import Candidate, ModelCard, Task, ViewOutput, Weights
-from ai.models._input import CHANNELS, network_input
+from ai.models._input import CHANNELS, NetworkInput, network_input
 from ai.models._peaks import candidates
-from ai.models._threads import each_view
 from ai.pixels import BreastImage
 
 CARD = ModelCard(
@@ -112,13 +111,12 @@ class DemoModel:
     def __init__(self, net: DemoNet) -> None:
         self.net = net.eval()
 
+    @torch.inference_mode()
     def detect(self, views: Mapping[StandardView, BreastImage]) -> dict[StandardView, ViewOutput]:
         """One output per view. The views are of different sizes, so each goes through the network alone."""
-        return each_view(self._detect_one, views)
+        return {standard: self._detect_one(network_input(image)) for standard, image in views.items()}
 
-    @torch.inference_mode()
-    def _detect_one(self, view: tuple[StandardView, BreastImage]) -> ViewOutput:
-        prepared = network_input(view[1])
+    def _detect_one(self, prepared: NetworkInput) -> ViewOutput:
         batch = torch.from_numpy(prepared.values[None]).contiguous(memory_format=torch.channels_last)
         smoothed = smooth(self.net(batch)[0].numpy(), prepared.mask)
         geometry = prepared.geometry.cells(CELL)
