@@ -27,7 +27,7 @@ _NOT_DIAGNOSTIC = "Scaled preview, not the diagnostic image"
 
 def sentences(report: Report, source: Dataset, view: StandardView) -> list[str]:
     """What the picture says, in words."""
-    said = [f"AI triage: {_text.CATEGORIES[report.reading.category].lower()}, {view}", _found(report, source)]
+    said = [f"AI triage: {_text.within_a_line(report.reading.category)}, {view}", _found(report, source)]
     said += [f"{missing} not read by AI" for missing in _not_read(report)]
     return [*said, _NOT_DIAGNOSTIC, *filter(None, [report.reading.algorithm.labelling.rstrip(".")])]
 
@@ -98,7 +98,7 @@ def _band_above(picture: Image.Image, report: Report, source: Dataset, view: Sta
     reading = report.reading
     scores = [each.probability for each in reading.views if each.sop_instance_uid == str(source.SOPInstanceUID)]
     score = f"score {_text.percent(scores[0])} %" if scores else ""
-    category = f"AI {_text.CATEGORIES[reading.category].lower()}, band {reading.band}/10"
+    category = f"AI {_text.within_a_line(reading.category)}, band {reading.band}/10"
     space = picture.width - 2 * _MARGIN
     name = f"{view}   {score}"
     _row(picture, 38, (name, 46, _canvas.TEXT), (category, 38, _card_plate.COLOURS[reading.category]))

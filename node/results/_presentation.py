@@ -183,7 +183,7 @@ def _facts(report: Report, image: Dataset) -> list[str]:
     reading = report.reading
     count = sum(finding.region.sop_instance_uid == str(image.SOPInstanceUID) for finding in reading.findings)
     marked = f"{count} marked" if count else "no region marked"
-    line = f"AI triage: {_text.CATEGORIES[reading.category].lower()}, band {reading.band}/10; this view {marked}"
+    line = f"AI triage: {_text.within_a_line(reading.category)}, band {reading.band}/10; this view {marked}"
     if unread := _text.unread_views(reading):
         line += f"; {_text.missing_part(unread)} not read by AI"
     return [line, reading.algorithm.labelling] if reading.algorithm.labelling else [line]

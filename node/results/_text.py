@@ -46,6 +46,12 @@ _PLAIN = str.maketrans({
 })  # fmt: skip
 
 
+def within_a_line(category: Category) -> str:
+    """The category's word where it does not begin a sentence: "negative", "not read by AI"."""
+    word = CATEGORIES[category]
+    return word[0].lower() + word[1:]
+
+
 def encodable(text: str, encoding: str) -> str:
     """`text` with what `encoding` (a Python codec) cannot hold replaced, character by character."""
     return "".join(_encodable_character(character, encoding) for character in text)
@@ -264,7 +270,7 @@ def impression(report: Report) -> str:
         known = reading.stratum is not None and not reading.cautions
         population = f" (reference population {reading.stratum})" if known else ""
         sentences = [
-            f"AI triage: {CATEGORIES[reading.category].lower()}",
+            f"AI triage: {within_a_line(reading.category)}",
             f"Band {reading.band} of 10. {percentile_sentence(reading)}{population}",
             f"Malignancy score ({kind}): {score_line(reading)}; exam {percent(reading.score or 0)} %",
             views_line(reading),

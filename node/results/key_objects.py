@@ -36,7 +36,7 @@ def build(report: Report, options: OPTIONS) -> dict[str, Dataset]:
 
 def _description(report: Report) -> str:
     """E.g. "AI triage: suspicious. Marked: L CC 87.3 %, L MLO 77.3 %. Not for clinical use." """
-    sentences = [f"AI triage: {_text.CATEGORIES[report.reading.category].lower()}", f"Marked: {_text.marks(report)}"]
+    sentences = [f"AI triage: {_text.within_a_line(report.reading.category)}", f"Marked: {_text.marks(report)}"]
     if report.reading.algorithm.labelling:
         sentences.append(report.reading.algorithm.labelling.rstrip("."))
     return ". ".join(sentences) + "."

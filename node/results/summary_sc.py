@@ -30,7 +30,7 @@ def build(report: Report, options: OPTIONS) -> dict[str, Dataset]:
     """The card as Secondary Capture Image (PS3.3 A.8.1), with its sources and how it was derived."""
     dataset = _capture.new_capture(report, "summary_sc", options, _shown(report))
     dataset.SeriesNumber = _SERIES_NUMBER
-    dataset.SeriesDescription = f"AI triage: {_text.CATEGORIES[report.reading.category].lower()}"
+    dataset.SeriesDescription = f"AI triage: {_text.within_a_line(report.reading.category)}"
     # of the instance, for Laterality (0020,0060) would be of the series
     dataset.ImageLaterality = _laterality(report)
     dataset.ImageComments = _text.impression(report)

@@ -63,9 +63,7 @@ class Instances:
                 if accepted.multipart or accepted.media_type == "*/*":
                     return answers.multipart(parts, media.DICOM)
                 return answers.single(parts[0])
-        raise media.refused(
-            f'{media.MULTIPART}; type="{media.DICOM}"', *([media.DICOM] if len(held) == 1 else []), media.DICOM_JSON
-        )
+        raise media.refused(f'{media.MULTIPART}; type="{media.DICOM}"', *([media.DICOM] if len(held) == 1 else []))
 
     def _part(self, held: Held, accepted: Accepted, *, alone: bool) -> Part:
         path = self._rooms.holdings.whole(held)
