@@ -43,6 +43,7 @@ class ModelCard(BaseModel):
     module: the module of this package that runs it. pitch_mm: of the network's input grid; None is native.
     tone: what the values pass through before the network. labelling: printed on every result ("" when none is
     needed). calibrated: scores are probabilities of cancer. finding_threshold: least probability of a marked finding.
+    performance: what was measured, in sentences.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -62,6 +63,7 @@ class ModelCard(BaseModel):
     labels: tuple[str, ...]
     calibrated: bool = False
     finding_threshold: float = 0.5
+    performance: tuple[str, ...] = ()
     weights_source: str
     weights_sha256: str = ""
 

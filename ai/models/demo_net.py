@@ -2,7 +2,7 @@
 global module (Shen et al., Medical Image Analysis 2021), pooled to a view's score by its most salient cells.
 
 Input: `_input.network_input`, 0.2 mm. Maps: soft tissue and calcification, one cell per 1.6 mm. A view's probability
-is a logistic function of both maps' peaks; a finding is a peak of a map with the region that belongs to it.
+is a logistic function of both maps' highest cells; a finding is a peak of a map with the region that belongs to it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor, nn
 
 from ai.exam import StandardView
@@ -38,13 +37,14 @@ CARD = ModelCard(
     labels=("malignant soft tissue lesion", "malignant calcification cluster"),
     calibrated=False,
     finding_threshold=0.5,
-    weights_source="python -m ai.training",
+    weights_source="mammo-node train --synthetic",
 )
 
 #: Network input pixels per cell of a saliency map.
 CELL = 8
 #: The saliency maps, in order.
 MAPS = (FindingType.SOFT_TISSUE, FindingType.CALCIFICATION_CLUSTER)
+_HIGHEST_CELLS = 8  # of a map, 20 mm²: what a view's score looks at beside the peak
 
 
 def _layer(inputs: int, outputs: int, *, size: int = 3, stride: int = 1) -> nn.Sequential:
@@ -65,7 +65,9 @@ class DemoNet(nn.Module):
         self.stage4 = nn.Sequential(_layer(64, 64, stride=2), _layer(64, 64))
         self.lateral2, self.lateral3 = nn.Conv2d(48, 64, 1), nn.Conv2d(64, 64, 1)
         self.head = nn.Sequential(_layer(64, 64), nn.Conv2d(64, len(MAPS), 1))
-        self.pooled = nn.Linear(len(MAPS), 1)
+        self.pooled = nn.Linear(2 * len(MAPS), 1)
+        nn.init.constant_(self.pooled.weight, 0.5 / len(MAPS))
+        nn.init.zeros_(self.pooled.bias)
 
     def forward(self, values: Tensor) -> Tensor:
         """Saliency logits."""
@@ -76,33 +78,49 @@ class DemoNet(nn.Module):
         logits: Tensor = self.head(self.lateral2(second) + upper)
         return logits
 
-    def view_logit(self, peaks: Tensor) -> Tensor:
-        """Peak logits of the maps, (n, 2) → the view's logit, (n,)."""
-        logit: Tensor = self.pooled(peaks).squeeze(1)
+    @staticmethod
+    def features(logits: Tensor, inside: Tensor) -> Tensor:
+        """(n, 2, rows, columns) saliency logits, (n, rows, columns) breast → (n, 4): each map's peak, and the mean of
+
+        its highest cells.
+        """
+        cells = smoothed(logits, inside).flatten(2)
+        highest = cells.topk(min(_HIGHEST_CELLS, cells.shape[2]), dim=2).values
+        return torch.cat((highest[:, :, 0], highest.mean(dim=2)), dim=1)
+
+    def view_logit(self, features: Tensor) -> Tensor:
+        """What `features` gives, (n, 4) → the view's logit, (n,). More suspicion on a map never lowers it."""
+        logit: Tensor = nn.functional.linear(features, self.pooled.weight.clamp(min=0.0), self.pooled.bias).squeeze(1)
         return logit
 
 
-def smooth(logits: NDArray[np.float32], mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Saliency logits (2, rows, columns), averaged over 3 × 3 cells inside the breast; far below 0 outside it.
+def smoothed(logits: Tensor, inside: Tensor) -> Tensor:
+    """Saliency logits averaged over 3 × 3 cells inside the breast; far below 0 outside it.
 
-    mask: the breast on the network's input grid.
+    logits: (n, 2, rows, columns). inside: (n, rows, columns), bool.
     """
-    cells = mask.reshape(logits.shape[1], CELL, logits.shape[2], CELL).mean(axis=(1, 3)) > 0.5
-    weights = np.maximum(ndimage.uniform_filter(cells.astype(np.float32), 3, mode="constant"), 1e-6)
-    total = ndimage.uniform_filter(np.where(cells, logits, 0.0), (0, 3, 3), mode="constant")
-    return np.where(cells, total / weights, -20.0).astype(np.float32)
+    weights = inside[:, None].to(logits.dtype)
+    total = nn.functional.avg_pool2d(logits * weights, 3, 1, 1)
+    shares = nn.functional.avg_pool2d(weights, 3, 1, 1).clamp(min=1e-6)
+    return torch.where(inside[:, None], total / shares, torch.full_like(logits, -20.0))
 
 
-def peaks(smoothed: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The maximum of each map."""
-    return np.asarray(smoothed.max(axis=(1, 2)), dtype=np.float32)
+def cells_inside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Cells that lie in the breast for the most part. mask: on the network's input grid."""
+    rows, columns = mask.shape[0] // CELL, mask.shape[1] // CELL
+    inside: NDArray[np.bool_] = mask.reshape(rows, CELL, columns, CELL).mean(axis=(1, 3)) > 0.5
+    return inside
 
 
 @torch.inference_mode()
-def view_probability(net: DemoNet, smoothed: NDArray[np.float32]) -> float:
-    """A view's probability from its smoothed saliency logits."""
-    logit = float(net.view_logit(torch.from_numpy(peaks(smoothed)[None])))
-    return float(1.0 / (1.0 + np.exp(-np.float64(logit))))
+def look(net: DemoNet, values: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[NDArray[np.float32], float]:
+    """Smoothed saliency logits (2, rows, columns) of one view, and the view's probability."""
+    device = net.pooled.weight.device
+    batch = torch.from_numpy(values[None]).to(device).contiguous(memory_format=torch.channels_last)
+    inside = torch.from_numpy(cells_inside(mask)[None]).to(device)
+    logits = net(batch).float()
+    logit = float(net.view_logit(net.features(logits, inside)))
+    return smoothed(logits, inside)[0].cpu().numpy(), float(1.0 / (1.0 + np.exp(-np.float64(logit))))
 
 
 class DemoModel:
@@ -111,18 +129,16 @@ class DemoModel:
     def __init__(self, net: DemoNet) -> None:
         self.net = net.eval()
 
-    @torch.inference_mode()
     def detect(self, views: Mapping[StandardView, BreastImage]) -> dict[StandardView, ViewOutput]:
         """One output per view. The views are of different sizes, so each goes through the network alone."""
         return {standard: self._detect_one(network_input(image)) for standard, image in views.items()}
 
     def _detect_one(self, prepared: NetworkInput) -> ViewOutput:
-        batch = torch.from_numpy(prepared.values[None]).contiguous(memory_format=torch.channels_last)
-        smoothed = smooth(self.net(batch)[0].numpy(), prepared.mask)
+        salient, probability = look(self.net, prepared.values, prepared.mask)
         geometry = prepared.geometry.cells(CELL)
-        suspicion = (1.0 / (1.0 + np.exp(-smoothed))).astype(np.float32)
+        suspicion = (1.0 / (1.0 + np.exp(-salient))).astype(np.float32)
         return ViewOutput(
-            probability=view_probability(self.net, smoothed),
+            probability=probability,
             suspicion=np.asarray(suspicion.max(axis=0)),
             geometry=geometry,
             candidates=_candidates(suspicion, geometry),

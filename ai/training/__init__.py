@@ -1,7 +1,5 @@
-"""How the demonstration model is made: synthetic exams → fit → calibration → bundle.
+"""Training: exams of a cohort table, or drawn ones → fit → calibration → bundle (`mammo-node train`).
 
-Run `python -m ai.training --help`.
-
-Training sees images through the same preprocessing as reading (`ai.models._input`), from the same kind of stored
-values; only the pixel pitch they are drawn at is coarser than a real system's, to save time.
+Training sees images through the same preprocessing as reading (`ai.models._input`), from the same stored values; only
+synthetic images are drawn at a coarser pixel pitch than a real system's, to save time.
 """

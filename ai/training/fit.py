@@ -1,101 +1,271 @@
-"""Fitting the demonstration network: saliency from drawn boxes on crops, then the pooling of a view from its peaks."""
+"""Fitting the network: saliency from drawn boxes on crops, then whole views against what is known of the breast.
+
+Plain loops: a library that brings devices, precision and several processes (Lightning Fabric was looked at) brings an
+HTTP stack with it, for some forty lines here.
+"""
 
 from __future__ import annotations
 
-import logging
+import json
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
-from ai.models.demo_net import CELL, DemoNet, peaks, smooth
-from ai.training.cohort import TrainingExam, TrainingView, targets
+from ai.models.demo_net import DemoNet
+from ai.training.examples import TrainingExam
+from ai.training.report import judged
+from ai.training.sampling import Crops, Sampler, Wholes
+from ai.training.world import World
 
-_log = logging.getLogger(__name__)
-
-_MOST_RATE, _DECAY = 4e-3, 1e-4
+_DECAY = 1e-4
 _WARM_UP = 0.05
 _FOCUS = 2.0  # focal loss exponent (Lin et al., 2017)
-_LESION_SHARES = (0.45, 0.30)  # of crops on a malignant, and on a benign lesion; the others lie anywhere
+_TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitSettings:
-    """crop: side in network input pixels, a multiple of 32. batch: crops per step."""
+    """crop: side in network input pixels, a multiple of 32. batch, wholes: crops and whole views per step and process.
+
+    wholes_from: share of the steps after which whole views join the crops; at once where no lesion is drawn.
+    evaluate_every: steps between looks at the tuning exams; the best network so far is kept. patience: looks without
+    a better one after which fitting stops, 0 never. precision: of the forward pass on a GPU.
+    """
 
     steps: int = 5000
     batch: int = 16
     crop: int = 256
+    wholes: int = 2
+    wholes_from: float = 0.5
+    rate: float = 4e-3
+    evaluate_every: int = 500
+    patience: int = 0
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Labelled:
-    view: TrainingView
-    wanted: NDArray[np.float32]
-    counts: NDArray[np.float32]
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How fitting stood after `step` steps. loss: mean since the last one. auc, tuning_loss: of the tuning exams."""
+
+    step: int
+    loss: float
+    rate: float
+    auc: float
+    tuning_loss: float
 
 
-def fit_maps(exams: Sequence[TrainingExam], settings: FitSettings, seed: int) -> DemoNet:
-    """A network whose maps light up on malignant lesions. The same arguments give the same network on one machine."""
-    torch.manual_seed(seed)
-    rng = np.random.default_rng(seed)
-    net: DemoNet = DemoNet().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(net.parameters(), lr=_MOST_RATE, weight_decay=_DECAY)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step / settings.steps))
-    sampler = _Sampler([view for exam in exams for view in exam.views], settings.crop, rng)
-    net.train()
-    recent: list[float] = []
-    for step in range(1, settings.steps + 1):
-        values, wanted, counts = sampler.batch(settings.batch)
-        loss = _loss(net(values.contiguous(memory_format=torch.channels_last)), wanted, counts)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        recent.append(float(loss.detach()))
-        if step % 200 == 0 or step == settings.steps:
-            _log.info("step %d of %d: loss %.4f", step, settings.steps, float(np.mean(recent[-200:])))
-    return net.eval()
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """The best network and the way there."""
+
+    net: DemoNet
+    history: tuple[Moment, ...]
+    stopped_early: bool
 
 
-@torch.inference_mode()
-def view_peaks(net: DemoNet, exams: Sequence[TrainingExam]) -> NDArray[np.float32]:
-    """The peaks of both maps for every view of every exam: (number of views, 2)."""
-    found = [peaks(saliency(net, view)) for exam in exams for view in exam.views]
-    return np.stack(found).astype(np.float32)
+class CheckpointError(ValueError):
+    """A checkpoint that does not belong to this run."""
 
 
-@torch.inference_mode()
-def saliency(net: DemoNet, view: TrainingView) -> NDArray[np.float32]:
-    """Smoothed saliency logits of a whole view, as in reading."""
-    batch = torch.from_numpy(view.values[None]).contiguous(memory_format=torch.channels_last)
-    return smooth(net(batch)[0].numpy(), view.mask)
+class _Trainee(nn.Module):
+    """The network and its losses as one forward pass, which several processes need."""
+
+    def __init__(self, net: DemoNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, crops: Crops | None, wholes: Wholes | None) -> Tensor:
+        losses = []
+        if crops is not None:
+            losses.append(_cell_loss(self.net(crops.values), crops.wanted, crops.counts))
+        if wholes is not None:
+            logits = self.net.view_logit(self.net.features(self.net(wholes.values), wholes.inside))
+            losses.append(nn.functional.binary_cross_entropy_with_logits(logits, wholes.labels))
+        return torch.stack(losses).sum()
 
 
-def fit_pooling(net: DemoNet, exams: Sequence[TrainingExam]) -> None:
-    """Logistic regression from a view's peaks to whether it shows a malignant lesion; written into the network."""
-    features = torch.from_numpy(view_peaks(net, exams))
-    labels = torch.tensor([float(view.malignant) for exam in exams for view in exam.views])
-    with torch.no_grad():
-        net.pooled.weight.fill_(0.5)
-        net.pooled.bias.zero_()
-    optimizer = torch.optim.LBFGS(net.pooled.parameters(), max_iter=200, line_search_fn="strong_wolfe")
+def fit(
+    exams: Sequence[TrainingExam],
+    tuning: Sequence[TrainingExam],
+    settings: FitSettings,
+    seed: int,
+    *,
+    world: World,
+    report: Callable[[int, float], None] = lambda _step, _loss: None,
+    checkpoint: Path | None = None,
+) -> Fitted:
+    """Fit a network. The same arguments give the same network on one machine, interrupted and resumed or not.
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = nn.functional.binary_cross_entropy_with_logits(net.view_logit(features), labels)
-        loss = loss + 1e-3 * net.pooled.weight.square().sum()
-        loss.backward()  # type: ignore[no-untyped-call]
-        return loss
+    tuning: exams of other women, by which the best network is chosen. report(step, loss) is called at every step.
+    checkpoint: a file that is written at every look, and gone on from where it is there already.
+    Raises CheckpointError for one of another run, ValueError without exams.
+    """
+    if not exams or not tuning:
+        raise ValueError("fitting needs exams to learn from and others to tune on")
+    run = _Run(exams, tuning, settings, seed, world)
+    if checkpoint is not None and checkpoint.exists():
+        run.resume(checkpoint)
+    while run.goes_on:
+        report(run.step + 1, run.advance())
+        if run.is_time_to_look:
+            run.look()
+            if checkpoint is not None:
+                run.save(checkpoint)
+    return run.result()
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
-    with torch.no_grad():  # more suspicion on a map must never lower the score
-        net.pooled.weight.clamp_(min=0.05)
+
+class _Run:
+    """Where fitting stands."""
+
+    def __init__(
+        self,
+        exams: Sequence[TrainingExam],
+        tuning: Sequence[TrainingExam],
+        settings: FitSettings,
+        seed: int,
+        world: World,
+    ) -> None:
+        torch.manual_seed(seed)
+        self._settings, self._seed, self._world, self._tuning = settings, seed, world, tuning
+        self._net = DemoNet().to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        trainee = _Trainee(self._net)
+        self._trainee = DistributedDataParallel(trainee) if world.size > 1 else trainee
+        self._optimizer = torch.optim.AdamW(self._net.parameters(), lr=settings.rate, weight_decay=_DECAY)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda step: _rate(step / settings.steps))
+        self._scaler = torch.amp.GradScaler(world.device.type, enabled=settings.precision == "fp16")
+        self._sampler = Sampler(exams, settings.crop, np.random.default_rng((seed, world.rank)))
+        self._wholes_from = settings.wholes_from if self._sampler.has_crops else 0.0
+        self.step, self._recent = 0, 0.0
+        self._history: list[Moment] = []
+        self._best: dict[str, Tensor] = {}
+        self._since_best = 0
+
+    # ------------------------------------------------------------------ steps
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether there is a step to take."""
+        return self.step < self._settings.steps and not self._out_of_patience
+
+    @property
+    def _out_of_patience(self) -> bool:
+        return 0 < self._settings.patience <= self._since_best
+
+    def advance(self) -> float:
+        """Take one step; returns its loss."""
+        self._trainee.train()
+        settings = self._settings
+        crops = self._moved(self._sampler.crops(settings.batch)) if self._sampler.has_crops else None
+        late = self.step >= self._wholes_from * settings.steps
+        wholes = self._moved(self._sampler.wholes(settings.wholes)) if late and settings.wholes else None
+        dtype = _TYPES.get(settings.precision, torch.float32)
+        with torch.autocast(self._world.device.type, dtype, enabled=dtype is not torch.float32):
+            loss = self._trainee(crops, wholes)
+        self._optimizer.zero_grad(set_to_none=True)
+        self._scaler.scale(loss).backward()
+        self._scaler.unscale_(self._optimizer)
+        nn.utils.clip_grad_norm_(self._net.parameters(), 1.0)
+        self._scaler.step(self._optimizer)
+        self._scaler.update()
+        self._schedule.step()
+        self.step += 1
+        value = float(loss.detach())
+        self._recent += value
+        return value
+
+    def _moved(self, batch: Any) -> Any:
+        """The batch on this process's device, images with their channels last."""
+        parts = {name: getattr(batch, name).to(self._world.device, non_blocking=True) for name in batch.__slots__}
+        parts["values"] = parts["values"].contiguous(memory_format=torch.channels_last)
+        return type(batch)(**parts)
+
+    # ------------------------------------------------------------------ looks
+
+    @property
+    def is_time_to_look(self) -> bool:
+        """Whether the tuning exams are looked at now."""
+        return self.step % self._settings.evaluate_every == 0 or self.step == self._settings.steps
+
+    def look(self) -> None:
+        """Judge the network on the tuning exams and keep it if it is the best so far."""
+        steps = self.step - (self._history[-1].step if self._history else 0)
+        found = (math.nan, math.nan)
+        if self._world.is_first:
+            self._net.eval()
+            found = judged(self._net, self._tuning)
+        auc, tuning_loss = self._world.from_first(found)
+        rate = float(self._schedule.get_last_lr()[0])
+        self._history.append(Moment(self.step, self._recent / max(steps, 1), rate, auc, tuning_loss))
+        self._recent = 0.0
+        if _worth(self._history[-1]) >= max(map(_worth, self._history)):
+            self._best = {name: value.detach().clone() for name, value in self._net.state_dict().items()}
+            self._since_best = 0
+        else:
+            self._since_best += 1
+
+    def result(self) -> Fitted:
+        """The best network that was seen."""
+        self._net.load_state_dict(self._best)
+        return Fitted(self._net.cpu().eval(), tuple(self._history), self.step < self._settings.steps)
+
+    # ------------------------------------------------------------------ checkpoints
+
+    def save(self, path: Path) -> None:
+        """Write where fitting stands, whole or not at all."""
+        samplers = self._world.gathered(json.dumps(self._sampler.state))
+        if not self._world.is_first:
+            return
+        state = {
+            "run": self._identity,
+            "step": self.step,
+            "net": self._net.state_dict(),
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "scaler": self._scaler.state_dict(),
+            "samplers": samplers,
+            "history": [asdict(moment) for moment in self._history],
+            "best": self._best,
+            "since_best": self._since_best,
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+
+    def resume(self, path: Path) -> None:
+        """Go on from a checkpoint. Raises CheckpointError."""
+        state = torch.load(path, map_location=self._world.device, weights_only=True)
+        if state["run"] != self._identity:
+            raise CheckpointError(
+                f"{path} is of another run: {state['run']}, this one is {self._identity}; remove it to begin anew"
+            )
+        self.step, self._since_best, self._best = state["step"], state["since_best"], state["best"]
+        self._net.load_state_dict(state["net"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self._schedule.load_state_dict(state["schedule"])
+        self._scaler.load_state_dict(state["scaler"])
+        self._sampler.restore(json.loads(state["samplers"][self._world.rank]))
+        self._history = [Moment(**moment) for moment in state["history"]]
+
+    @property
+    def _identity(self) -> str:
+        return json.dumps({**asdict(self._settings), "seed": self._seed, "processes": self._world.size}, sort_keys=True)
+
+
+def _worth(moment: Moment) -> float:
+    """The area under the curve, or where one outcome is missing the loss."""
+    return -moment.tuning_loss if math.isnan(moment.auc) else moment.auc
 
 
 def _rate(progress: float) -> float:
@@ -103,84 +273,10 @@ def _rate(progress: float) -> float:
     return min(progress / _WARM_UP, 0.5 * (1 + math.cos(math.pi * progress)))
 
 
-def _loss(logits: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
+def _cell_loss(logits: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
     """Focal cross-entropy per cell; lesions' cells and the others each weigh by their own number."""
     each = nn.functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     focus = (wanted - torch.sigmoid(logits)).abs() ** _FOCUS * each * counts
     positive = counts * wanted
     negative = counts - positive
     return (focus * wanted).sum() / (positive.sum() + 50) + 4 * (focus * (1 - wanted)).sum() / (negative.sum() + 50)
-
-
-class _Sampler:
-    """Crops of views: some on malignant lesions, some on benign ones, some anywhere in the breast."""
-
-    def __init__(self, views: Sequence[TrainingView], crop: int, rng: np.random.Generator) -> None:
-        self._all = [_Labelled(view, *targets(view)) for view in views]
-        self._crop, self._rng = crop, rng
-        self._lesions = {
-            wanted: [
-                (labelled, box)
-                for labelled in self._all
-                for box, _, malignant in labelled.view.boxes
-                if malignant is wanted
-            ]
-            for wanted in (True, False)
-        }
-
-    def batch(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
-        """values (n, 2, crop, crop), wanted and counts (n, 2, crop / 8, crop / 8)."""
-        crops = [self._one() for _ in range(size)]
-        values, wanted, counts = (np.stack(part) for part in zip(*crops, strict=True))
-        return torch.from_numpy(values), torch.from_numpy(wanted), torch.from_numpy(counts)
-
-    def _one(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        labelled, (row, column) = self._place()
-        values = _cut(labelled.view.inputs, row, column, self._crop).astype(np.float32) / 16.0
-        cells = self._crop // CELL
-        wanted = _cut(labelled.wanted, row // CELL, column // CELL, cells)
-        counts = _cut(labelled.counts, row // CELL, column // CELL, cells)
-        values, wanted, counts = self._turned(values, wanted, counts)
-        return self._varied(values), np.ascontiguousarray(wanted), np.ascontiguousarray(counts)
-
-    def _turned(self, *grids: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        """Mirrored and turned, all in the same way: a lesion has no up or down."""
-        down, across, turned = self._rng.random(3) < 0.5
-        for_rows, for_columns = slice(None, None, -1 if down else 1), slice(None, None, -1 if across else 1)
-        flipped = (grid[:, for_rows, for_columns] for grid in grids)
-        return tuple(grid.transpose(0, 2, 1) if turned else grid for grid in flipped)
-
-    def _place(self) -> tuple[_Labelled, tuple[int, int]]:
-        """A view, and the top left corner of a crop of it on the grid of cells; it may hang over the edge."""
-        draw = self._rng.random()
-        malignant = draw < _LESION_SHARES[0]
-        lesions = self._lesions[malignant]
-        if draw < sum(_LESION_SHARES) and lesions:
-            labelled, (left, top, right, bottom) = lesions[int(self._rng.integers(len(lesions)))]
-            middle = ((top + bottom) / 2, (left + right) / 2)
-        else:
-            labelled = self._all[int(self._rng.integers(len(self._all)))]
-            rows, columns = labelled.view.mask.shape
-            middle = (self._rng.uniform(0, rows), self._rng.uniform(0, columns))
-        shift = self._rng.uniform(-0.35, 0.35, 2) * self._crop
-        row, column = (int(m + s - self._crop / 2) // CELL * CELL for m, s in zip(middle, shift, strict=True))
-        return labelled, (row, column)
-
-    def _varied(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Contrast, brightness and noise vary a little, as makers do; background stays 0."""
-        outside = values[0] == 0
-        gain, shift = self._rng.uniform(0.85, 1.18), self._rng.uniform(-0.2, 0.2)
-        noise = self._rng.standard_normal(values.shape, dtype=np.float32) * np.float32(self._rng.uniform(0, 0.06))
-        varied = values * np.float32(gain) + np.float32(shift) + noise
-        varied[:, outside] = 0.0
-        return np.asarray(varied, dtype=np.float32)
-
-
-def _cut(grid: NDArray[np.generic], row: int, column: int, side: int) -> NDArray[np.float32]:
-    """A square of (channels, side, side) from (row, column); zeros where it hangs over the edge."""
-    square = np.zeros((grid.shape[0], side, side), grid.dtype)
-    top, left = max(row, 0), max(column, 0)
-    bottom, right = min(row + side, grid.shape[1]), min(column + side, grid.shape[2])
-    if bottom > top and right > left:
-        square[:, top - row : bottom - row, left - column : right - column] = grid[:, top:bottom, left:right]
-    return square

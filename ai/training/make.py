@@ -1,9 +1,8 @@
-"""From a seed to a bundle: draw, fit, pool, calibrate, measure, write."""
+"""From exams to a bundle: fit, calibrate, choose the threshold of a mark, measure, fill the card, write."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,81 +13,134 @@ from ai.calibration import ALL, Calibration, OperatingPoints, ReferenceWindow
 from ai.eligibility import EligibilityRules
 from ai.findings import Stratum
 from ai.models import ModelCard, Task
-from ai.models.demo_net import CARD, DemoModel, DemoNet
-from ai.phantom import VENDOR_LOOKS
+from ai.models.demo_net import CARD, DemoModel, DemoNet, look
 from ai.self_check import SelfCheck, answers
-from ai.training.cohort import TrainingExam, screening_exams, teaching_exams
-from ai.training.fit import FitSettings, fit_maps, fit_pooling, saliency
-from ai.training.report import area_under_curve, exam_scores
+from ai.training import curves
+from ai.training.examples import TrainingExam
+from ai.training.fit import FitSettings, Fitted, fit
+from ai.training.report import exam_scores, sentences
+from ai.training.synthetic import screening_exams, teaching_exams
+from ai.training.world import World
 
-_log = logging.getLogger(__name__)
-
-_MARKS_PER_NEGATIVE_VIEW = 0.05
+_MARKS_PER_HEALTHY_VIEW = 0.05
+_LEAST_WINDOW = 200  # exams of a stratum that make a window of their own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """Number of exams. training: several lesions each. tuning: half with cancer. reference: as in screening."""
+    """Numbers of synthetic exams. teaching: several lesions each. training: as in screening, many with cancer.
 
-    training: int = 320
+    tuning and test: half with cancer. reference: as in screening.
+    """
+
+    teaching: int = 320
+    training: int = 200
     tuning: int = 100
     reference: int = 200
+    test: int = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """Exams by what they are for. reference: healthy screening exams, whose scores are the percentiles.
+
+    what: the exams in a few words, for the card.
+    """
+
+    training: Sequence[TrainingExam]
+    tuning: Sequence[TrainingExam]
+    reference: Sequence[TrainingExam]
+    test: Sequence[TrainingExam]
+    what: str
+
+
+def synthetic(seed: int, sizes: Sizes, cache: Path | None = None) -> Material:
+    """Exams of drawn women; each part has women of its own."""
+    return Material(
+        training=(
+            *teaching_exams(seed, sizes.teaching, cache=cache),
+            *screening_exams(seed + 500, sizes.training, prevalence=0.4, cache=cache),
+        ),
+        tuning=screening_exams(seed + 1000, sizes.tuning, prevalence=0.5, cache=cache),
+        reference=screening_exams(seed + 2000, sizes.reference, prevalence=0.01, cache=cache),
+        test=screening_exams(seed + 3000, sizes.test, prevalence=0.5, cache=cache),
+        what="unseen synthetic exams",
+    )
 
 
 def make_bundle(
-    folder: Path, *, seed: int, sizes: Sizes, settings: FitSettings, cache: Path | None = None
-) -> ModelCard:
-    """Train and write a bundle; return its card. Logs what was measured on the exams kept for tuning."""
-    net = fit_maps(teaching_exams(seed, sizes.training, cache=cache), settings, seed)
-    tuning = screening_exams(seed + 1000, sizes.tuning, prevalence=0.5, cache=cache)
-    fit_pooling(net, tuning)
-    reference = screening_exams(seed + 2000, sizes.reference, prevalence=0.01, cache=cache)
-    window = ReferenceWindow.of(exam_scores(net, reference), drawn_strata())
-    card = CARD.model_copy(update={"finding_threshold": finding_threshold(net, reference)})
-    _measure(net, tuning, window)
-    version = f"synthetic-{seed}"
+    folder: Path,
+    material: Material,
+    *,
+    card: ModelCard,
+    version: str,
+    seed: int,
+    settings: FitSettings,
+    world: World,
+    report: Callable[[int, float], None] = lambda _step, _loss: None,
+    checkpoint: Path | None = None,
+) -> ModelCard | None:
+    """Train and write a bundle, with `curves.png` beside it; returns its card, None in other than the first process.
+
+    version: of the calibration. Raises CheckpointError, ValueError (too few exams of a part).
+    """
+    if not material.reference:
+        raise ValueError("there is no healthy exam outside training to take percentiles from")
+    fitted = fit(material.training, material.tuning, settings, seed, world=world, report=report, checkpoint=checkpoint)
+    if not world.is_first:
+        return None
+    folder.mkdir(parents=True, exist_ok=True)
+    curves.draw(fitted.history, folder / "curves.png")
+    return _write(folder, material, fitted, card, version)
+
+
+def _write(folder: Path, material: Material, fitted: Fitted, card: ModelCard, version: str) -> ModelCard:
+    net = fitted.net
+    calibration = Calibration(version=version, windows=_windows(net, material.reference))
+    threshold = finding_threshold(net, material.reference)
     return bundle.write(
         folder,
-        card=card,
+        card=card.model_copy(
+            update={"finding_threshold": threshold, "performance": _performance(net, material, calibration, threshold)}
+        ),
         weights=net.state_dict(),
         eligibility=EligibilityRules(),
-        calibration=Calibration(version=version, windows={ALL: window}),
+        calibration=calibration,
         self_check=SelfCheck(expected=answers(DemoModel(net), Task.DETECTION)),
     )
 
 
-def drawn_strata() -> tuple[Stratum, ...]:
-    """Of the makes of system that exams are drawn of: the reference exams are of all of them."""
-    return tuple(
-        Stratum(
-            manufacturer=look.manufacturer,
-            manufacturer_model_name=look.manufacturer_model_name,
-            software_versions=", ".join(look.software_versions),
-        )
-        for look in VENDOR_LOOKS
-    )
+def _windows(net: DemoNet, reference: Sequence[TrainingExam]) -> dict[str, ReferenceWindow]:
+    """A window for each stratum with enough exams, and one of all exams, which stands for the other strata."""
+    scores = exam_scores(net, reference)
+    members: dict[Stratum, list[int]] = {}
+    for number, exam in enumerate(reference):
+        members.setdefault(exam.stratum, []).append(number)
+    own = {stratum: numbers for stratum, numbers in members.items() if len(numbers) >= _LEAST_WINDOW}
+    shared = [stratum for stratum in members if stratum not in own]
+    windows = {str(stratum): ReferenceWindow.of(scores[numbers], (stratum,)) for stratum, numbers in own.items()}
+    return {ALL: ReferenceWindow.of(scores, shared), **windows}
 
 
-def finding_threshold(net: DemoNet, negatives: Sequence[TrainingExam]) -> float:
+def finding_threshold(net: DemoNet, healthy: Sequence[TrainingExam]) -> float:
     """The saliency above which 5 % of views without cancer would have a mark."""
-    highest = [saliency(net, view).max() for exam in negatives for view in exam.views if not view.malignant]
-    logit = float(np.quantile(highest, 1 - _MARKS_PER_NEGATIVE_VIEW))
+    views = [view for exam in healthy for view in exam.views if not view.malignant]
+    highest = [look(net, view.values, view.mask)[0].max() for view in views]
+    logit = float(np.quantile(highest, 1 - _MARKS_PER_HEALTHY_VIEW))
     return round(float(1 / (1 + np.exp(-logit))), 4)
 
 
-def _measure(net: DemoNet, held_out: Sequence[TrainingExam], window: ReferenceWindow) -> None:
-    scores = exam_scores(net, held_out)
-    positive = np.array([exam.malignant for exam in held_out])
-    if positive.all() or not positive.any():
-        return
-    points = OperatingPoints()
-    percentiles = np.array([window.percentile(score) for score in scores])
-    _log.info(
-        "exams kept for tuning: AUC %.3f (%d with cancer, %d without); of those with cancer %.0f %% flagged, "
-        "%.0f %% ruled out",
-        area_under_curve(scores, positive),
-        positive.sum(),
-        (~positive).sum(),
-        100 * np.mean(percentiles[positive] >= points.flag_percentile),
-        100 * np.mean(percentiles[positive] < points.rule_out_percentile),
-    )
+def _performance(net: DemoNet, material: Material, calibration: Calibration, threshold: float) -> tuple[str, ...]:
+    if not material.test:
+        return ("Not measured: no exam was kept for it.",)
+    window, points = calibration.windows[ALL], OperatingPoints()
+    shares = {
+        f"{name}, percentile {percentile:g}": float(np.interp(percentile, window.percentiles, window.scores))
+        for name, percentile in (("flag", points.flag_percentile), ("rule-out", points.rule_out_percentile))
+    }
+    return sentences(net, material.test, threshold, shares, material.what)
+
+
+def demonstration_card() -> ModelCard:
+    """The card of the shipped model, before it is measured."""
+    return CARD

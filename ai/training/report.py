@@ -1,28 +1,50 @@
-"""How well a fitted network does on exams it was not fitted on, in a few plain numbers."""
+"""How well a fitted network does on exams it was not fitted on, in plain numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
-from ai.models.demo_net import DemoNet, view_probability
-from ai.training.cohort import TrainingExam
-from ai.training.fit import saliency
+from ai.exam import ImageLaterality
+from ai.models.demo_net import CELL, DemoNet, look
+from ai.training.examples import TrainingExam, TrainingView
+
+_RESAMPLES = 2000
+_MOST_MARKS = 4
+
+
+def breast_scores(net: DemoNet, exam: TrainingExam) -> dict[ImageLaterality, float]:
+    """Each breast's score as `ai.reading.screening` gives it: the mean of its views."""
+    views: dict[ImageLaterality, list[float]] = {}
+    for view in exam.views:
+        views.setdefault(view.standard_view.image_laterality, []).append(look(net, view.values, view.mask)[1])
+    return {side: float(np.mean(scores)) for side, scores in views.items()}
 
 
 def exam_scores(net: DemoNet, exams: Sequence[TrainingExam]) -> NDArray[np.float64]:
-    """Each exam's score as `ai.reading.screening` gives it: mean over a breast's views, maximum over breasts."""
-    return np.array([_exam_score(net, exam) for exam in exams])
+    """Each exam's score: that of its higher breast."""
+    return np.array([max(breast_scores(net, exam).values()) for exam in exams])
 
 
-def _exam_score(net: DemoNet, exam: TrainingExam) -> float:
-    by_breast: dict[str, list[float]] = {}
-    for view in exam.views:
-        score = view_probability(net, saliency(net, view))
-        by_breast.setdefault(view.standard_view.image_laterality, []).append(score)
-    return max(float(np.mean(scores)) for scores in by_breast.values())
+def judged(net: DemoNet, exams: Sequence[TrainingExam]) -> tuple[float, float]:
+    """(area under the curve of the exams' scores, mean cross-entropy of the breasts' scores against their labels)."""
+    scores, losses = [], []
+    for exam in exams:
+        breasts = breast_scores(net, exam)
+        scores.append(max(breasts.values()))
+        losses += [_cross_entropy(breasts[side], label) for side, label in exam.labels.items() if side in breasts]
+    cancer = np.array([exam.cancer for exam in exams])
+    return area_under_curve(np.array(scores), cancer), float(np.mean(losses)) if losses else math.nan
+
+
+def _cross_entropy(score: float, label: float) -> float:
+    score = min(max(score, 1e-6), 1 - 1e-6)
+    return -(label * math.log(score) + (1 - label) * math.log(1 - score))
 
 
 def area_under_curve(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
@@ -31,3 +53,90 @@ def area_under_curve(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -
         return float("nan")
     above = scores[positive][:, None] - scores[~positive][None, :]
     return float((above > 0).mean() + 0.5 * (above == 0).mean())
+
+
+def interval(
+    scores: NDArray[np.float64], positive: NDArray[np.bool_], women: Sequence[str], seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of the area under the curve, by a bootstrap of women."""
+    rng = np.random.default_rng(seed)
+    groups = [np.flatnonzero(np.array(women) == woman) for woman in dict.fromkeys(women)]
+    areas = []
+    for _ in range(_RESAMPLES):
+        rows = np.concatenate([groups[number] for number in rng.integers(len(groups), size=len(groups))])
+        areas.append(area_under_curve(scores[rows], positive[rows]))
+    low, high = np.nanpercentile(areas, (2.5, 97.5)) if not np.all(np.isnan(areas)) else (math.nan, math.nan)
+    return float(low), float(high)
+
+
+@dataclass(frozen=True, slots=True)
+class Localisation:
+    """found: share of exams with drawn cancer on which a mark's middle lies in a malignant box, of `of` such exams.
+
+    marks: mean number of marks on an exam without cancer.
+    """
+
+    found: float
+    of: int
+    marks: float
+
+
+def localisation(net: DemoNet, exams: Sequence[TrainingExam], threshold: float) -> Localisation:
+    """Whether the marks above `threshold` (a saliency, 0–1) lie on the cancers."""
+    hits = [
+        any(_hits(view, marks(net, view, threshold)) for view in exam.views if view.malignant)
+        for exam in exams
+        if exam.drawn and exam.cancer
+    ]
+    healthy = [sum(len(marks(net, view, threshold)) for view in exam.views) for exam in exams if not exam.cancer]
+    return Localisation(
+        found=float(np.mean(hits)) if hits else math.nan,
+        of=len(hits),
+        marks=float(np.mean(healthy)) if healthy else math.nan,
+    )
+
+
+def marks(net: DemoNet, view: TrainingView, threshold: float) -> list[tuple[float, float]]:
+    """(column, row) of the most salient cells of regions above the threshold, on the network's input grid."""
+    salient, _ = look(net, view.values, view.mask)
+    found = []
+    for plane in 1 / (1 + np.exp(-salient)):
+        labels, count = ndimage.label(plane >= threshold)
+        for number in range(1, min(int(count), _MOST_MARKS) + 1):
+            row, column = np.unravel_index(int(np.where(labels == number, plane, -1).argmax()), plane.shape)
+            found.append(((float(column) + 0.5) * CELL, (float(row) + 0.5) * CELL))
+    return found
+
+
+def _hits(view: TrainingView, found: Sequence[tuple[float, float]]) -> bool:
+    return any(
+        left <= column <= right and top <= row <= bottom
+        for column, row in found
+        for (left, top, right, bottom), _, malignant in view.boxes
+        if malignant
+    )
+
+
+def sentences(
+    net: DemoNet, exams: Sequence[TrainingExam], threshold: float, shares: Mapping[str, float], what: str
+) -> tuple[str, ...]:
+    """What the card says of exams that had no part in training. shares: name → score threshold of operating points."""
+    scores, cancer = exam_scores(net, exams), np.array([exam.cancer for exam in exams])
+    low, high = interval(scores, cancer, [exam.woman_id for exam in exams])
+    place = localisation(net, exams, threshold)
+    said = [
+        f"{len(exams)} {what}, {int(cancer.sum())} with cancer: AUC {area_under_curve(scores, cancer):.3f} "
+        f"(95 % interval {low:.3f} to {high:.3f}, bootstrap of women)."
+    ]
+    if cancer.any() and not cancer.all():
+        for name, least in shares.items():
+            said.append(
+                f"{name}: {np.mean(scores[cancer] >= least):.0%} of those with cancer and "
+                f"{np.mean(scores[~cancer] >= least):.0%} of those without score at or above {least:.3f}."
+            )
+    if place.of:
+        said.append(
+            f"A mark lies on the cancer in {place.found:.0%} of {place.of}; exams without cancer have "
+            f"{place.marks:.2f} marks each."
+        )
+    return tuple(said)

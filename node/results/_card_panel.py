@@ -78,7 +78,7 @@ def _scores(pen: Pen, report: Report) -> None:
     reading = report.reading
     pen.heading("Probability of cancer, %" if reading.algorithm.calibrated else "Score 0–100, not a probability")
     scores = _text.breast_scores(reading)
-    before = _text.breast_scores(report.prior[0]) if report.prior else {}
+    before = _text.prior_scores(report)
     for side in ImageLaterality:
         bar = (pen.box[0] + 130, pen.y + 12, pen.box[2] - 140, pen.y + 44)
         if side in scores:

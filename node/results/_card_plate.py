@@ -116,7 +116,8 @@ def draw_band(pen: Pen, reading: Reading) -> None:
     _ramp(pen, reading, colour)
     pen.y += 178
     sentence = _text.percentile_sentence(reading)
-    pen.paragraph(sentence, _canvas.fitting_size(sentence, 40, pen.space, smallest=34), _canvas.TEXT)
+    tone = _canvas.WARNING if reading.cautions else _canvas.TEXT
+    pen.paragraph(sentence, _canvas.fitting_size(sentence, 40, pen.space, smallest=34), tone)
     if population := _population(reading):
         pen.line(f"compared with {population}", 28, _canvas.MUTED)
 

@@ -49,13 +49,13 @@ class Storing:
 
     async def one_study(self, request: Request, study: str) -> Response:
         """Store instances of one study."""
-        check_uids(study)
         return await self._store(request, study)
 
     async def _store(self, request: Request, study: str) -> Response:
-        media_type = media.check(request, media.DICOM_JSON, media.JSON)
         receiving = _Receiving(self._rooms, study)
         try:
+            media_type = media.check(request, media.DICOM_JSON, media.JSON)
+            check_uids(*filter(None, [study]))
             await self._receive(request, receiving)
         except NodeError:
             await _drained(request)

@@ -224,6 +224,18 @@ def test_it_says_whom_the_percentile_compares_with(drawn: list[str]) -> None:
     assert "compared with exams of all systems" in drawn, "a pooled window is not that of the stratum"
 
 
+def test_a_caution_and_the_compared_prior_are_drawn(drawn: list[str]) -> None:
+    """What limits the answer in the warning's colour, and the prior that the reading itself compared with as a tick."""
+    one = CASES["compared_with_prior_on_unknown_equipment"]()
+    card = np.asarray(_card.render(one)).astype(int)
+    assert any(text.startswith("No reference population") for text in drawn)
+    warned = np.abs(card[440:600, 1182:2016] - _canvas.WARNING).sum(axis=2) < 40
+    assert warned.sum() > 1000, "the caution looks like any sentence"
+    bars = card[600:760, 1312:1876]
+    white = (np.abs(bars - _canvas.TEXT).sum(axis=2) < 20).sum(axis=0)
+    assert (white >= 40).any(), "there is no tick where the prior's score was"
+
+
 @pytest.mark.parametrize(("calibrated", "said"), [(True, "PROBABILITY OF CANCER, %"), (False, "NOT A PROBABILITY")])
 def test_it_says_whether_the_score_is_a_probability(drawn: list[str], calibrated: bool, said: str) -> None:
     _card.render(report(read_exam(algorithm=replace(ALGORITHM, calibrated=calibrated))))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import logging
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from ai.bundle import Bundle
 from ai.calibration import OperatingPoints
@@ -17,11 +20,15 @@ from ai.inference import Engine
 from ai.models._input import network_input
 from ai.models.demo_net import MAPS
 from ai.phantom import VENDOR_LOOKS, LesionKind, VendorLook, member, place, render
-from ai.training import cohort
-from ai.training.cohort import TrainingView, breast_image, screening_exams, targets, teaching_woman
-from ai.training.fit import FitSettings
-from ai.training.make import Sizes, make_bundle
-from ai.training.report import area_under_curve
+from ai.training import synthetic
+from ai.training.examples import DrawnBox, TrainingExam, TrainingView, targets, training_view
+from ai.training.fit import CheckpointError, FitSettings, fit
+from ai.training.make import Sizes, demonstration_card, make_bundle
+from ai.training.make import synthetic as synthetic_material
+from ai.training.report import area_under_curve, interval, localisation
+from ai.training.synthetic import breast_image, screening_exams, teaching_woman
+from ai.training.world import World
+from tests.support import REPOSITORY
 
 L_CC = STANDARD_VIEWS[1]
 WOMAN = member(3, 0, prevalence=0.0)
@@ -30,7 +37,7 @@ WOMAN = member(3, 0, prevalence=0.0)
 @pytest.fixture(autouse=True)
 def _coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw coarsely: these tests are not about what the images show."""
-    monkeypatch.setattr(cohort, "PITCH_MM", 0.4)
+    monkeypatch.setattr(synthetic, "PITCH_MM", 0.4)
 
 
 def a_view(*boxes: tuple[tuple[float, float, float, float], int, bool]) -> TrainingView:
@@ -70,7 +77,8 @@ def test_a_lesion_is_where_the_network_sees_it() -> None:
         for lesions in ((), (lesion,))
     )
     before = network_input(breast_image(without, WOMAN.look))
-    view = cohort.training_view(breast_image(with_it, WOMAN.look), L_CC, with_it.truth.boxes)
+    drawn = [DrawnBox((b.left, b.top, b.right, b.bottom), b.finding_type, b.malignant) for b in with_it.truth.boxes]
+    view = training_view(breast_image(with_it, WOMAN.look), L_CC, drawn)
     change = np.abs(view.values[0] - before.values[0])
     ((left, top, right, bottom), number, malignant) = view.boxes[0]
     inside = change[int(top) : int(bottom), int(left) : int(right)].mean()
@@ -98,7 +106,9 @@ def test_exams_come_back_from_the_cache_as_they_were(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one.inputs, other.inputs)
         np.testing.assert_array_equal(one.mask, other.mask)
         assert (one.boxes, one.standard_view) == (other.boxes, other.standard_view)
-    assert drawn[0].malignant
+    assert drawn[0].cancer
+    assert drawn[0].labels == kept[0].labels
+    assert sorted(drawn[0].labels.values()) == [0.0, 1.0]
 
 
 def test_a_teaching_woman_has_cancer_in_both_breasts_and_is_always_the_same() -> None:
@@ -115,15 +125,130 @@ def test_area_under_curve(scores: list[float], area: float) -> None:
     assert area_under_curve(np.array(scores), np.array([False, False, True, True])) == area
 
 
-def test_a_tiny_training_run_gives_a_bundle_that_serves_and_the_same_again(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO, logger="ai.training")
-    sizes, settings = Sizes(training=1, tuning=1, reference=2), FitSettings(steps=3, batch=2, crop=64)
+def test_the_interval_holds_the_area_and_narrows_with_more_women() -> None:
+    rng = np.random.default_rng(1)
+    few, many = (
+        interval(
+            np.r_[rng.normal(1, 1, n), rng.normal(0, 1, n)],
+            np.r_[np.ones(n, bool), np.zeros(n, bool)],
+            [str(woman) for woman in range(2 * n)],
+        )
+        for n in (20, 200)
+    )
+    for low, high in (few, many):
+        assert low < 0.76 < high, "the area of two normal distributions one apart is 0.76"
+    assert many[1] - many[0] < (few[1] - few[0]) / 2
+
+
+CPU = World.joined("cpu")
+TINY = FitSettings(steps=6, batch=2, crop=64, wholes=1, evaluate_every=2)
+
+
+@pytest.fixture(scope="module")
+def exams() -> tuple[TrainingExam, ...]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic, "PITCH_MM", 0.4)
+        return screening_exams(5, 4, prevalence=0.5)
+
+
+def test_an_interrupted_fit_goes_on_to_the_same_numbers(exams: tuple[TrainingExam, ...], tmp_path: Path) -> None:
+    whole = fit(exams[:2], exams[2:], TINY, 1, world=CPU)
+    kept = tmp_path / "fit.checkpoint"
+
+    def interrupt(step: int, _loss: float) -> None:
+        if step == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(exams[:2], exams[2:], TINY, 1, world=CPU, report=interrupt, checkpoint=kept)
+    steps: list[int] = []
+    resumed = fit(
+        exams[:2], exams[2:], TINY, 1, world=CPU, report=lambda step, _loss: steps.append(step), checkpoint=kept
+    )
+    assert steps == [5, 6], "it began anew instead of going on"
+    assert resumed.history == whole.history
+    for name, value in whole.net.state_dict().items():
+        assert torch.equal(value, resumed.net.state_dict()[name]), f"{name} differs after the interruption"
+
+
+def test_a_checkpoint_of_another_run_is_refused(exams: tuple[TrainingExam, ...], tmp_path: Path) -> None:
+    kept = tmp_path / "fit.checkpoint"
+    fit(exams[:2], exams[2:], TINY, 1, world=CPU, checkpoint=kept)
+    with pytest.raises(CheckpointError, match="remove it to begin anew"):
+        fit(exams[:2], exams[2:], TINY, 2, world=CPU, checkpoint=kept)
+
+
+def test_without_patience_left_the_fit_stops_and_gives_the_best(exams: tuple[TrainingExam, ...]) -> None:
+    settings = replace(TINY, steps=40, evaluate_every=1, patience=2, rate=0.0)
+    fitted = fit(exams[:2], exams[2:], settings, 1, world=CPU)
+    assert fitted.stopped_early
+    assert len(fitted.history) < 40
+
+
+def test_exams_without_drawn_lesions_are_learnt_from_their_labels(exams: tuple[TrainingExam, ...]) -> None:
+    weak = [replace(exam, drawn=False) for exam in exams]
+    fitted = fit(weak[:2], weak[2:], replace(TINY, steps=2), 1, world=CPU)
+    assert np.isfinite([moment.loss for moment in fitted.history]).all()
+
+
+def test_localisation_counts_marks_on_the_cancer_and_elsewhere(exams: tuple[TrainingExam, ...]) -> None:
+    fitted = fit(exams[:2], exams[2:], replace(TINY, steps=1), 1, world=CPU)
+    everywhere, nowhere = (localisation(fitted.net, exams, threshold) for threshold in (0.0, 1.1))
+    assert everywhere.of == sum(exam.cancer for exam in exams) > 0
+    assert everywhere.marks > 0
+    assert (nowhere.found, nowhere.marks) == (0, 0)
+
+
+def test_two_processes_fit_one_network(tmp_path: Path) -> None:
+    """As torchrun starts them, on the CPU; the parameters must be the same in both at the end."""
+    script = tmp_path / "two.py"
+    script.write_text(
+        "import sys\n"
+        "from pathlib import Path\n"
+        "import torch\n"
+        "from ai.training import synthetic\n"
+        "from ai.training.fit import FitSettings, fit\n"
+        "from ai.training.world import World\n"
+        "synthetic.PITCH_MM = 0.4\n"
+        "torch.set_num_threads(1)\n"
+        "exams = synthetic.screening_exams(5, 2, prevalence=0.5)\n"
+        "world = World.joined('cpu')\n"
+        "settings = FitSettings(steps=2, batch=2, crop=64, wholes=1, wholes_from=0.0, evaluate_every=2)\n"
+        "fitted = fit(exams, exams, settings, 1, world=world)\n"
+        "sums = [float(value.double().sum()) for value in fitted.net.parameters()]\n"
+        "Path(sys.argv[1], str(world.rank)).write_text(repr(sums))\n"
+        "world.leave()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", script, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "GLOO_SOCKET_IFNAME": "lo"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert (tmp_path / "0").read_text() == (tmp_path / "1").read_text()
+
+
+def test_a_tiny_training_run_gives_a_bundle_that_serves_and_the_same_again(tmp_path: Path) -> None:
+    sizes = Sizes(teaching=1, training=1, tuning=2, reference=2, test=3)
+    material = synthetic_material(7, sizes, tmp_path / "drawn")
     first, again = (
-        make_bundle(tmp_path / run, seed=7, sizes=sizes, settings=settings, cache=tmp_path / "drawn")
+        make_bundle(
+            tmp_path / run,
+            material,
+            card=demonstration_card(),
+            version="synthetic-7",
+            seed=7,
+            settings=replace(TINY, steps=3),
+            world=CPU,
+        )
         for run in ("first", "again")
     )
+    assert first is not None
+    assert again is not None
     assert first.weights_sha256 == again.weights_sha256 == Bundle.load(tmp_path / "first").card.weights_sha256
     assert Engine([tmp_path / "first"], operating_points=OperatingPoints()).self_check()
-    assert "step 3 of 3" in caplog.text
+    assert "unseen synthetic exams" in first.performance[0]
+    assert (tmp_path / "first" / "curves.png").stat().st_size > 1000
