@@ -29,6 +29,7 @@ from ai.inference import Engine
 from ai.models import gmic
 from ai.models._gmic_input import gmic_input
 from ai.models._input import network_input
+from ai.models._threads import threads_shared
 from ai.pixels import BreastImage
 from ai.published_gmic import NO_WINDOW
 from ai.self_check import SelfCheck
@@ -47,7 +48,7 @@ def gmic_bundle(folder: Path) -> Path:
 
 
 def gmic_network(model: Any, views: Views) -> Callable[[], object]:
-    """The network alone, on inputs made before."""
+    """The network alone, on inputs made before, as the model runs it."""
     inputs = [torch.from_numpy(gmic_input(image).values)[None, None] for image in views.values()]
 
     @torch.inference_mode()
@@ -55,7 +56,7 @@ def gmic_network(model: Any, views: Views) -> Callable[[], object]:
         return [network(values) for network in model.networks.values()]
 
     def run() -> None:
-        with gmic.threads_shared(len(inputs)) as workers:
+        with threads_shared(len(inputs)) as workers:
             spread(one, inputs, workers)
 
     return run

@@ -11,6 +11,7 @@ Air must be 0 for that. Where it is not, what lies outside the breast that `ai.p
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ from ai.pixels import BreastImage
 _EROSIONS = 100
 _BUFFER = 50
 _LEAST_DEVIATION = 1e-5
+_STRIP_ROWS = 64
 _Values = NDArray[np.uint16]
 
 
@@ -102,11 +104,20 @@ def _brightest(row_sums: NDArray[np.int64]) -> int:
 
 def _normalised(shown: _Values, margin: int) -> NDArray[np.float32]:
     """The window filled with 0, then centred and scaled by its own mean and standard deviation."""
-    exact = shown.astype(np.float64).ravel()  # sums of integers: the same in whatever order they are added
-    mean = exact.sum() / (ROWS * COLUMNS)
-    deviation = max(np.sqrt(max(exact @ exact / (ROWS * COLUMNS) - mean * mean, 0.0)), _LEAST_DEVIATION)
+    mean, deviation = _moments(shown)
     window = np.full((ROWS, COLUMNS), np.float32(-mean / deviation), dtype=np.float32)
     inside = window[margin : margin + shown.shape[0], : shown.shape[1]]
     np.subtract(shown, np.float32(mean), out=inside)
     inside /= np.float32(deviation)
     return window
+
+
+def _moments(shown: _Values) -> tuple[float, float]:
+    """Mean and standard deviation of the filled window; strip by strip, for the cache's sake."""
+    total = squares = 0.0
+    for first in range(0, len(shown), _STRIP_ROWS):
+        exact = shown[first : first + _STRIP_ROWS].astype(np.float64).ravel()
+        total += float(exact.sum())
+        squares += float(np.square(exact, out=exact).sum())  # not a product: its threads would wait for each other
+    mean = total / (ROWS * COLUMNS)
+    return mean, max(math.sqrt(max(squares / (ROWS * COLUMNS) - mean * mean, 0.0)), _LEAST_DEVIATION)

@@ -9,8 +9,7 @@ The six places that each network looks at more closely are told apart from findi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,8 +23,8 @@ from ai.models import Candidate, ModelCard, Task, ViewOutput, Weights
 from ai.models._gmic_input import gmic_input
 from ai.models._gmic_net import CELL, PATCH, GmicNet, NetOutput
 from ai.models._peaks import candidates
+from ai.models._threads import each_view
 from ai.pixels import BreastImage
-from ai.spread import spread
 
 CARD = ModelCard(
     module="gmic",
@@ -58,9 +57,8 @@ class GmicModel:
     networks: Mapping[str, GmicNet]
 
     def detect(self, views: Mapping[StandardView, BreastImage]) -> dict[StandardView, ViewOutput]:
-        """One output per view. Each thread has a view of its own: on one view they would wait for each other."""
-        with threads_shared(len(views)) as workers:
-            return dict(zip(views, spread(self._detect_one, views.items(), workers), strict=True))
+        """One output per view."""
+        return each_view(self._detect_one, views)
 
     @torch.inference_mode()
     def _detect_one(self, view: tuple[StandardView, BreastImage]) -> ViewOutput:
@@ -109,18 +107,6 @@ def fresh(seed: int) -> Weights:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return {f"1.{name}": tensor for name, tensor in GmicNet(_DEFAULT_PERCENT_T).state_dict().items()}
-
-
-@contextmanager
-def threads_shared(views: int) -> Iterator[int]:
-    """As many workers as there are threads and views; torch's own threads are divided among them meanwhile."""
-    threads = torch.get_num_threads()
-    workers = max(1, min(threads, views))
-    torch.set_num_threads(threads // workers)
-    try:
-        yield workers
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _network(state: Mapping[str, torch.Tensor]) -> GmicNet:

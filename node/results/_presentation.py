@@ -117,7 +117,7 @@ def _annotation(layer: str, image: Dataset, graphics: Sequence[Dataset], texts: 
 
 
 def _graphic(report: Report, finding: Finding, number: int) -> Dataset:
-    """The mark: an ellipse round soft tissue, a rectangle round calcifications, a diamond round a distortion."""
+    """The mark, shaped as on the card: round, square, a diamond, six-sided where the model does not tell the kind."""
     graphic_type, points = _shape(finding)
     item = Dataset()
     item.GraphicAnnotationUnits = "PIXEL"
@@ -132,15 +132,26 @@ def _graphic(report: Report, finding: Finding, number: int) -> Dataset:
 
 def _shape(finding: Finding) -> tuple[str, list[Point]]:
     region = finding.region
-    if finding.finding_type is FindingType.CALCIFICATION_CLUSTER:
-        return "POLYLINE", _sr.box(region)
     column, row = region.center
     across = [(region.left, row), (region.right, row)]
     down = [(column, region.top), (column, region.bottom)]
-    if finding.finding_type is FindingType.ARCHITECTURAL_DISTORTION:
-        return "POLYLINE", _sr.closed([down[0], across[1], down[1], across[0]])
-    wide = region.right - region.left >= region.bottom - region.top
-    return "ELLIPSE", [*across, *down] if wide else [*down, *across]  # the major axis comes first
+    match finding.finding_type:
+        case FindingType.CALCIFICATION_CLUSTER:
+            return "POLYLINE", _sr.box(region)
+        case FindingType.ARCHITECTURAL_DISTORTION:
+            return "POLYLINE", _sr.closed([down[0], across[1], down[1], across[0]])
+        case FindingType.SUSPICIOUS_REGION:
+            return "POLYLINE", _sr.closed(_hexagon(region))
+        case FindingType.SOFT_TISSUE:
+            wide = region.right - region.left >= region.bottom - region.top
+            return "ELLIPSE", [*across, *down] if wide else [*down, *across]  # the major axis comes first
+
+
+def _hexagon(region: Region) -> list[Point]:
+    left, top, right, bottom = region.left, region.top, region.right, region.bottom
+    quarter, row = (right - left) / 4, region.center[1]
+    upper = [(left + quarter, top), (right - quarter, top)]
+    return [*upper, (right, row), (right - quarter, bottom), (left + quarter, bottom), (left, row)]
 
 
 def _label(finding: Finding, image: Dataset) -> Dataset:

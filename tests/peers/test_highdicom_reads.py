@@ -10,7 +10,7 @@ import pytest
 
 from node.results import key_objects, measurement_sr
 from tests.support_readings import STUDY, encoded, instance_uid, single
-from tests.support_results import CASES
+from tests.support_results import CASES, enclosed
 
 SOP_CLASSES = ("comprehensive_3d", "comprehensive", "enhanced")
 
@@ -28,8 +28,7 @@ def test_every_lesion_comes_back(sop_class: str) -> None:
     assert len(groups) == len(reading.findings)
     for group, finding in zip(groups, reading.findings, strict=True):
         region = finding.region
-        corners = [[region.left, region.top], [region.right, region.top], [region.right, region.bottom]]
-        assert group.roi.value[:3].tolist() == corners
+        assert enclosed(group.roi.value.ravel()) == [region.left, region.top, region.right, region.bottom]
         (source,) = group.roi.ContentSequence
         assert source.referenced_sop_instance_uid == region.sop_instance_uid
         (score,) = group.get_measurements()

@@ -168,6 +168,7 @@ def test_weights_that_nobody_published_are_said_to_be_unverified_on_every_result
 def test_without_a_reference_window_no_exam_is_negative_or_suspicious(told: dict[str, Any]) -> None:
     assert told["category"] == "INDETERMINATE"
     assert told["calibration_version"] == "none"
+    assert [each["code"] for each in told["cautions"]] == ["NO_REFERENCE_POPULATION"]
     assert told["percentile"] == pytest.approx(50, abs=0.01)
 
 
