@@ -95,7 +95,8 @@ class Breast:
     depth_mm: chest wall to nipple. lateral_mm, medial_mm: half widths on CC. upper_mm, lower_mm: nipple to waist and
     to the inframammary fold on MLO. waist: width at the axilla, fraction of the depth. bluntness: outline's exponent.
     gland_fraction: of the volume. gland_lateral, gland_superior: where its middle lies.
-    pectoral_mm: muscle's width at the top of MLO; pectoral_bulge: how far its edge swells (+) or falls in (−); pectoral_reach: how far below (−) or above nipple level it ends.
+    pectoral_mm: muscle's width at the top of MLO; pectoral_bulge: how far its edge swells (+) or
+    falls in (−), as a share of that; pectoral_reach: how far below (−) or above nipple level it ends.
     """
 
     depth_mm: float
