@@ -73,7 +73,7 @@ class Hospital:
         return [np.array([[box["left"], box["top"]], [box["right"], box["bottom"]]]) for box in boxes]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
     """Every exam sent to a node and to the PACS, and the node's results delivered to the PACS."""
     ohif_files()
@@ -100,7 +100,7 @@ def hospital(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hospital]:
             node.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def viewers(hospital: Hospital) -> Iterator[Callable[[str, str], Viewer]]:
     """(source, exam) → a page with that exam's study open. It is opened once: OHIF takes its time to start."""
     direct, handed_on = {"node": hospital.dicomweb}, {"pacs": hospital.pacs.dicomweb}
