@@ -62,10 +62,11 @@ def test_help_loads_no_command() -> None:
     assert done.stderr.strip() == "[]"
 
 
-def test_no_command_imports_torch_into_its_process() -> None:
+def test_no_command_but_train_imports_torch_into_its_process() -> None:
+    """Commands are to start fast, and the node must not die of a model; to train is to use torch."""
     code = (
         "import sys\nfrom node import commands\n"
-        "for name in commands.offered(): commands.load(name)\n"
+        "for name in set(commands.offered()) - {'train'}: commands.load(name)\n"
         "assert 'torch' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False)
