@@ -123,9 +123,11 @@ def draw_band(pen: Pen, reading: Reading) -> None:
 
 
 def _population(reading: Reading) -> str:
-    """Whose exams the percentile compares with; a stratum without a window of its own has that of all systems."""
+    """Whose exams the percentile compares with; a pooled window may hold this system's exams or not."""
     said = next((each.removeprefix(_WINDOW) for each in reading.algorithm.parameters if each.startswith(_WINDOW)), "")
-    return "exams of all systems" if said == ALL else said or str(reading.stratum or "")
+    if said != ALL:
+        return said or str(reading.stratum or "")
+    return "exams of other systems" if reading.cautions else "exams of several systems, this one among them"
 
 
 def _ramp(pen: Pen, reading: Reading, colour: Colour) -> None:

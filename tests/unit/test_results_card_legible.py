@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw
 
 from ai.exam import STANDARD_VIEWS
 from ai.findings import Category, HeatMap
-from ai.reasons import Reason, ReasonCode
+from ai.reasons import Caution, CautionCode, Reason, ReasonCode
 from node.results import Report, _canvas, _card, _card_plate, _text, summary_sc
 from tests.support import REPOSITORY
 from tests.support_readings import (
@@ -221,7 +221,10 @@ def test_it_says_whom_the_percentile_compares_with(drawn: list[str]) -> None:
     assert "compared with HOLOGIC / Selenia / 1.8" in drawn
     pooled = replace(ALGORITHM, parameters=("reference window: all",))
     _card.render(report(read_exam(algorithm=pooled)))
-    assert "compared with exams of all systems" in drawn, "a pooled window is not that of the stratum"
+    assert "compared with exams of several systems, this one among them" in drawn, "a pooled window is not its own"
+    caution = Caution(CautionCode.NO_REFERENCE_POPULATION)
+    _card.render(report(read_exam(algorithm=pooled, cautions=(caution,))))
+    assert "compared with exams of other systems" in drawn, "a borrowed window is not that of the system"
 
 
 def test_a_caution_and_the_compared_prior_are_drawn(drawn: list[str]) -> None:
