@@ -35,11 +35,15 @@ class Screening:
     node: Node
     folder: Path
 
+    def send(self, *datasets: Dataset) -> None:
+        """Send instances; each must be taken."""
+        peer = Peer(ae_title="MAMMO_NODE", host="127.0.0.1", port=self.node.receiver.port)
+        assert all(sent.error is None for sent in scu.store([self._file(each) for each in datasets], peer, "ROOM1"))
+
     def read(self, *datasets: Dataset) -> Reading:
         """Send one exam and wait for its answer."""
         study = str(datasets[0].StudyInstanceUID)
-        peer = Peer(ae_title="MAMMO_NODE", host="127.0.0.1", port=self.node.receiver.port)
-        assert all(sent.error is None for sent in scu.store([self._file(each) for each in datasets], peer, "ROOM1"))
+        self.send(*datasets)
 
         def answered() -> bool:
             found = self.node.index.study(study)

@@ -11,7 +11,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ai.exam import Exam
 from ai.findings import Category, Reading, ReadOutcome
 from ai.reasons import Reason, ReasonCode
 from node import delivery, findable, logs, routing
@@ -26,7 +25,7 @@ from storage.database import Database
 from storage.index import Index
 from storage.objects import AlteredObject
 from storage.outbox import Outbox
-from storage.records import DeliveryState, Refusal, StoredReading, StudyState
+from storage.records import DeliveryState, Refusal, StoredReading, Study, StudyState
 
 log = logs.get(__name__)
 
@@ -63,24 +62,29 @@ class Stages:
         study = self._index.study(job.study_instance_uid)
         if study is None or study.revision != job.revision or study.state is not StudyState.READING:
             return
-        instances = self._index.instances(job.study_instance_uid)
-        stored = stored_exam(study, instances, self._rooms.store)
         if study.failures >= self._rooms.config.reading.max_attempts:
-            outcome = self._not_read(stored.exam, job.revision, study.failures)
+            outcome = self._not_read(job, study.failures)
         else:
-            # a prior that the reader dies of does not cost the exam at hand: the next attempt goes without
-            wanted = self._rooms.reader.priors if study.failures == 0 else 0
-            given = self._priors.beside(stored, study, instances, wanted)
-            outcome = self._rooms.reader.read(given.exam, given.files, job.revision)
+            outcome = self._attempt(job, study)
         self._rooms.passed("read: done")
-        self._save(job, _telling(outcome.reading, stored), outcome)
+        self._save(job, outcome.reading, outcome)
         self._rooms.passed("read: committed")
 
-    def _not_read(self, exam: Exam, revision: int, failures: int) -> ReadOutcome:
+    def _attempt(self, job: Job, study: Study) -> ReadOutcome:
+        instances = self._index.instances(job.study_instance_uid)
+        stored = stored_exam(study, instances, self._rooms.store)
+        # a prior that the reader dies of does not cost the exam at hand: the next attempt goes without
+        wanted = self._rooms.reader.priors if study.failures == 0 else 0
+        given = self._priors.beside(stored, study, instances, wanted)
+        outcome = self._rooms.reader.read(given.exam, given.files, job.revision)
+        return replace(outcome, reading=_telling(outcome.reading, stored))
+
+    def _not_read(self, job: Job, failures: int) -> ReadOutcome:
+        """The answer after the last attempt. It looks at no file: whatever made the attempts fail must not stop it."""
         reason = Reason(ReasonCode.READER_FAILED, detail=f"{failures} attempts")
         reading = Reading(
-            study_instance_uid=exam.study_instance_uid,
-            revision=revision,
+            study_instance_uid=job.study_instance_uid,
+            revision=job.revision,
             algorithm=self._rooms.reader.algorithm,
             category=Category.NOT_READ,
             started_at=datetime.now(UTC),
