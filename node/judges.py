@@ -116,7 +116,7 @@ DCIODVFY = Judge(
 )
 SR_VALIDATOR = Judge(
     name="DicomSRValidator",
-    judges=_is_report,
+    judges=lambda uid: uid.startswith(_SR_CLASSES),
     # Java 17 limits XPath expressions to fewer operators than the templates have, unless told otherwise
     command=(
         "java",

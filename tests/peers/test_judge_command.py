@@ -141,7 +141,7 @@ def test_each_judge_gets_only_what_it_understands() -> None:
 
     assert named(SecondaryCaptureImageStorage) == ["dciodvfy"]
     assert named("1.2.840.10008.5.1.4.1.1.88.50") == ["dciodvfy", "DicomSRValidator", "dsrdump"]
-    assert named("1.2.840.10008.5.1.4.1.1.88.59") == ["dciodvfy", "dsrdump"]
+    assert named("1.2.840.10008.5.1.4.1.1.88.59") == ["dciodvfy", "DicomSRValidator", "dsrdump"]
     assert named("1.2.840.10008.5.1.4.1.1.11.1") == ["dciodvfy", "dcmpschk"]
 
 
