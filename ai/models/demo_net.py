@@ -123,6 +123,19 @@ def look(net: DemoNet, values: NDArray[np.float32], mask: NDArray[np.bool_]) -> 
     return smoothed(logits, inside)[0].cpu().numpy(), float(1.0 / (1.0 + np.exp(-np.float64(logit))))
 
 
+def detect_one(net: DemoNet, prepared: NetworkInput) -> ViewOutput:
+    """What the network says of one view."""
+    salient, probability = look(net, prepared.values, prepared.mask)
+    geometry = prepared.geometry.cells(CELL)
+    suspicion = (1.0 / (1.0 + np.exp(-salient))).astype(np.float32)
+    return ViewOutput(
+        probability=probability,
+        suspicion=np.asarray(suspicion.max(axis=0)),
+        geometry=geometry,
+        candidates=_candidates(suspicion, geometry),
+    )
+
+
 class DemoModel:
     """The network with its weights, in evaluation mode, float32."""
 
@@ -131,18 +144,7 @@ class DemoModel:
 
     def detect(self, views: Mapping[StandardView, BreastImage]) -> dict[StandardView, ViewOutput]:
         """One output per view. The views are of different sizes, so each goes through the network alone."""
-        return {standard: self._detect_one(network_input(image)) for standard, image in views.items()}
-
-    def _detect_one(self, prepared: NetworkInput) -> ViewOutput:
-        salient, probability = look(self.net, prepared.values, prepared.mask)
-        geometry = prepared.geometry.cells(CELL)
-        suspicion = (1.0 / (1.0 + np.exp(-salient))).astype(np.float32)
-        return ViewOutput(
-            probability=probability,
-            suspicion=np.asarray(suspicion.max(axis=0)),
-            geometry=geometry,
-            candidates=_candidates(suspicion, geometry),
-        )
+        return {standard: detect_one(self.net, network_input(image)) for standard, image in views.items()}
 
 
 def build(card: ModelCard, weights: Weights) -> DemoModel:

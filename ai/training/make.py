@@ -13,7 +13,7 @@ from ai.calibration import ALL, Calibration, OperatingPoints, ReferenceWindow
 from ai.eligibility import EligibilityRules
 from ai.findings import Stratum
 from ai.models import ModelCard, Task
-from ai.models.demo_net import CARD, DemoModel, DemoNet, look
+from ai.models.demo_net import DemoModel, DemoNet, look
 from ai.self_check import SelfCheck, answers
 from ai.training import curves
 from ai.training.examples import TrainingExam
@@ -139,8 +139,3 @@ def _performance(net: DemoNet, material: Material, calibration: Calibration, thr
         for name, percentile in (("flag", points.flag_percentile), ("rule-out", points.rule_out_percentile))
     }
     return sentences(net, material.test, threshold, shares, material.what)
-
-
-def demonstration_card() -> ModelCard:
-    """The card of the shipped model, before it is measured."""
-    return CARD

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ai.exam import ImageLaterality
-from ai.models.demo_net import CELL, DemoNet, look
+from ai.geometry import Geometry
+from ai.models._input import NetworkInput
+from ai.models.demo_net import DemoNet, detect_one, look
 from ai.training.examples import TrainingExam, TrainingView
 
 _RESAMPLES = 2000
-_MOST_MARKS = 4
 
 
 def breast_scores(net: DemoNet, exam: TrainingExam) -> dict[ImageLaterality, float]:
@@ -97,15 +97,14 @@ def localisation(net: DemoNet, exams: Sequence[TrainingExam], threshold: float) 
 
 
 def marks(net: DemoNet, view: TrainingView, threshold: float) -> list[tuple[float, float]]:
-    """(column, row) of the most salient cells of regions above the threshold, on the network's input grid."""
-    salient, _ = look(net, view.values, view.mask)
-    found = []
-    for plane in 1 / (1 + np.exp(-salient)):
-        labels, count = ndimage.label(plane >= threshold)
-        for number in range(1, min(int(count), _MOST_MARKS) + 1):
-            row, column = np.unravel_index(int(np.where(labels == number, plane, -1).argmax()), plane.shape)
-            found.append(((float(column) + 0.5) * CELL, (float(row) + 0.5) * CELL))
-    return found
+    """(column, row) of the middles of what reading would mark, on the network's input grid."""
+    rows, columns = view.mask.shape
+    itself = Geometry(
+        left=0, top=0, right=columns, bottom=rows, flipped=False, row_step=1, column_step=1, rows=rows, columns=columns
+    )
+    output = detect_one(net, NetworkInput(view.values, view.mask, itself))
+    boxes = (candidate.box for candidate in output.candidates if candidate.probability >= threshold)
+    return [((left + right) / 2, (top + bottom) / 2) for left, top, right, bottom in boxes]
 
 
 def _hits(view: TrainingView, found: Sequence[tuple[float, float]]) -> bool:

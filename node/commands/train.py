@@ -12,9 +12,10 @@ from rich.progress import Progress
 from ai import cohort
 from ai.cohort import CohortError
 from ai.models import ModelCard
+from ai.models.demo_net import CARD
 from ai.training import table
 from ai.training.fit import CheckpointError, FitSettings
-from ai.training.make import Material, Sizes, demonstration_card, make_bundle, synthetic
+from ai.training.make import Material, Sizes, make_bundle, synthetic
 from ai.training.table import Prepared
 from ai.training.world import World
 from node import console
@@ -171,7 +172,7 @@ def _material(order: _Order, progress: Progress) -> tuple[Material, Prepared | N
 
 
 def _card(order: _Order, prepared: Prepared | None) -> ModelCard:
-    card = demonstration_card()
+    card = CARD
     if prepared is None:
         return card.model_copy(update={"name": order.name or card.name, "version": order.version})
     counts = ", ".join(f"{len(exams)} {name}" for name, exams in prepared.parts.items())

@@ -18,12 +18,12 @@ from ai.exam import STANDARD_VIEWS
 from ai.findings import FindingType
 from ai.inference import Engine
 from ai.models._input import network_input
-from ai.models.demo_net import MAPS
+from ai.models.demo_net import CARD, MAPS
 from ai.phantom import VENDOR_LOOKS, LesionKind, VendorLook, member, place, render
 from ai.training import synthetic
 from ai.training.examples import DrawnBox, TrainingExam, TrainingView, targets, training_view
 from ai.training.fit import CheckpointError, FitSettings, fit
-from ai.training.make import Sizes, demonstration_card, make_bundle
+from ai.training.make import Sizes, make_bundle
 from ai.training.make import synthetic as synthetic_material
 from ai.training.report import area_under_curve, interval, localisation
 from ai.training.synthetic import breast_image, screening_exams, teaching_woman
@@ -238,7 +238,7 @@ def test_a_tiny_training_run_gives_a_bundle_that_serves_and_the_same_again(tmp_p
         make_bundle(
             tmp_path / run,
             material,
-            card=demonstration_card(),
+            card=CARD,
             version="synthetic-7",
             seed=7,
             settings=replace(TINY, steps=3),
