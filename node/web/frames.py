@@ -9,7 +9,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from node.errors import NotAcceptable
 from node.stored_file import StoredFile, frame_numbers
-from node.web import answers, media
+from node.web import answers, media, routes
 from node.web.answers import Part
 from node.web.media import Accepted
 from node.web.rooms import Rooms
@@ -26,10 +26,12 @@ class Frames:
 
     def router(self) -> APIRouter:
         """The route."""
-        router = APIRouter()
-        path = "/studies/{study}/series/{series}/instances/{instance}/frames/{frames}"
-        router.add_api_route(path, self.frames, methods=["GET"], response_class=Response, tags=["WADO-RS"])
-        return router
+        return routes.router(
+            "WADO-RS",
+            {
+                routes.INSTANCE + "/frames/{frames}": self.frames,
+            },
+        )
 
     def frames(self, request: Request, study: str, series: str, instance: str, frames: str) -> Response:
         """Frames by number, from 1, separated by commas."""

@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from node.errors import NotAcceptable, NotUsable
 from node.stored_file import Place, StoredFile, opened
-from node.web import answers, media
+from node.web import answers, media, routes
 from node.web.answers import Part
 from node.web.media import Accepted
 from node.web.rooms import Rooms
@@ -33,14 +33,14 @@ class Instances:
 
     def router(self) -> APIRouter:
         """The routes."""
-        router = APIRouter()
-        for path, endpoint in (
-            ("/studies/{study}", self.study),
-            ("/studies/{study}/series/{series}", self.series),
-            ("/studies/{study}/series/{series}/instances/{instance}", self.instance),
-        ):
-            router.add_api_route(path, endpoint, methods=["GET"], response_class=Response, tags=["WADO-RS"])
-        return router
+        return routes.router(
+            "WADO-RS",
+            {
+                routes.STUDY: self.study,
+                routes.SERIES: self.series,
+                routes.INSTANCE: self.instance,
+            },
+        )
 
     def study(self, request: Request, study: str) -> Response:
         """A study's instances."""

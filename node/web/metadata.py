@@ -11,7 +11,7 @@ from fastapi.responses import StreamingResponse
 from node import dicom_json
 from node.errors import BadQuery, NotFound
 from node.stored_file import PIXEL_DATA, StoredFile
-from node.web import answers, media
+from node.web import answers, media, routes
 from node.web.answers import Part
 from node.web.rooms import Rooms
 from storage.records import Held
@@ -28,17 +28,15 @@ class Metadata:
 
     def router(self) -> APIRouter:
         """The routes."""
-        router = APIRouter()
-        study, series = "/studies/{study}", "/studies/{study}/series/{series}"
-        instance = f"{series}/instances/{{instance}}"
-        for path, endpoint in (
-            (f"{study}/metadata", self.of_study),
-            (f"{series}/metadata", self.of_series),
-            (f"{instance}/metadata", self.of_instance),
-            (f"{instance}/bulkdata/{{path:path}}", self.bulk_data),
-        ):
-            router.add_api_route(path, endpoint, methods=["GET"], response_class=Response, tags=["WADO-RS"])
-        return router
+        return routes.router(
+            "WADO-RS",
+            {
+                routes.STUDY + "/metadata": self.of_study,
+                routes.SERIES + "/metadata": self.of_series,
+                routes.INSTANCE + "/metadata": self.of_instance,
+                routes.INSTANCE + "/bulkdata/{path:path}": self.bulk_data,
+            },
+        )
 
     def of_study(self, request: Request, study: str) -> Response:
         """Metadata of a study's instances."""

@@ -11,7 +11,7 @@ from node import findable, search
 from node.findable import COMPUTED, KEPT
 from node.query import Matching
 from node.search import Search
-from node.web import answers, media
+from node.web import answers, media, routes
 from node.web.query_parameters import Asked, asked
 from node.web.rooms import Rooms, check_uids
 from storage.catalogue import Found, Level
@@ -45,17 +45,17 @@ class Searching:
 
     def router(self) -> APIRouter:
         """Their routes."""
-        router = APIRouter()
-        for path, endpoint in (
-            ("/studies", self.studies),
-            ("/series", self.series),
-            ("/instances", self.instances),
-            ("/studies/{study}/series", self.series_of_study),
-            ("/studies/{study}/instances", self.instances_of_study),
-            ("/studies/{study}/series/{series}/instances", self.instances_of_series),
-        ):
-            router.add_api_route(path, endpoint, methods=["GET"], response_class=Response, tags=["QIDO-RS"])
-        return router
+        return routes.router(
+            "QIDO-RS",
+            {
+                "/studies": self.studies,
+                "/series": self.series,
+                "/instances": self.instances,
+                routes.STUDY + "/series": self.series_of_study,
+                routes.STUDY + "/instances": self.instances_of_study,
+                routes.SERIES + "/instances": self.instances_of_series,
+            },
+        )
 
     def studies(self, request: Request) -> Response:
         """Search for studies."""

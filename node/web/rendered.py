@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 
 from node.errors import BadQuery, NotFound
 from node.stored_file import StoredFile, frame_numbers
-from node.web import media
+from node.web import media, routes
 from node.web.rooms import Rooms
 from node.web.wanted import PictureWanted
 
@@ -28,19 +28,17 @@ class Rendered:
 
     def router(self) -> APIRouter:
         """The routes."""
-        router = APIRouter()
-        study, series = "/studies/{study}", "/studies/{study}/series/{series}"
-        instance = f"{series}/instances/{{instance}}"
-        for path, endpoint in (
-            (f"{instance}/rendered", self.instance),
-            (f"{instance}/frames/{{frames}}/rendered", self.frame),
-            (f"{study}/thumbnail", self.thumbnail_of_study),
-            (f"{series}/thumbnail", self.thumbnail_of_series),
-            (f"{instance}/thumbnail", self.thumbnail_of_instance),
-            (f"{instance}/frames/{{frames}}/thumbnail", self.thumbnail_of_frame),
-        ):
-            router.add_api_route(path, endpoint, methods=["GET"], response_class=Response, tags=["WADO-RS"])
-        return router
+        return routes.router(
+            "WADO-RS",
+            {
+                routes.INSTANCE + "/rendered": self.instance,
+                routes.INSTANCE + "/frames/{frames}/rendered": self.frame,
+                routes.STUDY + "/thumbnail": self.thumbnail_of_study,
+                routes.SERIES + "/thumbnail": self.thumbnail_of_series,
+                routes.INSTANCE + "/thumbnail": self.thumbnail_of_instance,
+                routes.INSTANCE + "/frames/{frames}/thumbnail": self.thumbnail_of_frame,
+            },
+        )
 
     def instance(self, request: Request, study: str, series: str, instance: str) -> Response:
         """The instance's first frame as a picture."""

@@ -18,7 +18,7 @@ from node.errors import BadQuery, NodeError, NotUnderstood, OutOfResources, TooL
 from node.findable import RETRIEVE_URL
 from node.intake import Accepted, Incoming, Outcome
 from node.part10 import Envelope, envelope
-from node.web import answers, media
+from node.web import answers, media, routes
 from node.web.multipart_in import Parts, boundary_of
 from node.web.rooms import Rooms, check_uids
 
@@ -38,10 +38,14 @@ class Storing:
 
     def router(self) -> APIRouter:
         """Its routes."""
-        router = APIRouter()
-        for path, endpoint in (("/studies", self.any_study), ("/studies/{study}", self.one_study)):
-            router.add_api_route(path, endpoint, methods=["POST"], response_class=Response, tags=["STOW-RS"])
-        return router
+        return routes.router(
+            "STOW-RS",
+            {
+                "/studies": self.any_study,
+                routes.STUDY: self.one_study,
+            },
+            "POST",
+        )
 
     async def any_study(self, request: Request) -> Response:
         """Store instances of whatever studies."""
