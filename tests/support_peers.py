@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydicom.dataset import Dataset
+
 from node.simulator.pacs import free_port, orthanc_configuration
 from tests.support import absent, require_tool, running
+from tests.support_exams import as_file
 
 _DICOMWEB_PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
@@ -59,3 +63,17 @@ def orthanc(folder: Path, *, http_port: int = 0, dicomweb: bool = False) -> Iter
     path.write_text(json.dumps(configuration))
     with running(require_tool("Orthanc"), path, until="Orthanc has started"):
         yield Orthanc(port, f"http://127.0.0.1:{http_port}")
+
+
+def dcmsend(files: Iterable[Path], port: int) -> None:
+    """Send files to the node at `port` with dcmtk; every one must be taken."""
+    command = [require_tool("dcmsend"), "-aec", "MAMMO_NODE", "127.0.0.1", str(port)]
+    subprocess.run([*command, *files], check=True, timeout=60)
+
+
+def sent(datasets: Iterable[Dataset], folder: Path, port: int) -> None:
+    """Write data sets as files into `folder`, and `dcmsend` them."""
+    files = {folder / f"{dataset.SOPInstanceUID}.dcm": dataset for dataset in datasets}
+    for path, dataset in files.items():
+        path.write_bytes(as_file(dataset))
+    dcmsend(files, port)

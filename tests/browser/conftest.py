@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -21,10 +20,10 @@ from node.app import Node
 from node.simulator import exams
 from node.simulator.exams import MadeExam
 from storage.records import DeliveryState, StudyState
-from tests.support import require_tool, wait_until
+from tests.support import wait_until
 from tests.support_exams import as_file, settings
 from tests.support_ohif import ohif, ohif_files
-from tests.support_peers import Orthanc, orthanc
+from tests.support_peers import Orthanc, dcmsend, orthanc
 from tests.support_viewer import Viewer, chromium, window
 
 #: Everything the node makes of an exam; the measurement report also per image.
@@ -127,8 +126,7 @@ def _spec(part: str) -> ExamSpec:
 def _send(exam: MadeExam, node: Node, pacs: Orthanc) -> None:
     for image in exam.images:
         pacs.put(image.path.read_bytes())
-    command = [require_tool("dcmsend"), "-aec", "MAMMO_NODE", "127.0.0.1", str(node.receiver.port)]
-    subprocess.run([*command, *(str(image.path) for image in exam.images)], check=True, timeout=60)
+    dcmsend((image.path for image in exam.images), node.receiver.port)
 
 
 def _answered(exam: MadeExam, node: Node) -> Reading:

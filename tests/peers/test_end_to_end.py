@@ -20,7 +20,7 @@ from node.housekeeping import Housekeeper
 from storage.records import DeliveryState, StudyState
 from tests.support import JUDGES_ENV, REPOSITORY, absent, require_tool, wait_until
 from tests.support_exams import STUDY, as_file, exam, settings, view
-from tests.support_peers import Orthanc, orthanc
+from tests.support_peers import Orthanc, orthanc, sent
 
 KINDS = ["mammography_cad_sr", "measurement_sr", "summary_sc"]
 CAD_SR = "1.2.840.10008.5.1.4.1.1.88.50"
@@ -35,13 +35,7 @@ class Hospital:
     folder: Path
 
     def send(self, *datasets: Dataset) -> None:
-        files = []
-        for dataset in datasets:
-            path = self.folder / f"{dataset.SOPInstanceUID}.dcm"
-            path.write_bytes(as_file(dataset))
-            files.append(path)
-        command = [require_tool("dcmsend"), "-aec", "MAMMO_NODE", "127.0.0.1", str(self.node.receiver.port)]
-        subprocess.run([*command, *files], check=True, timeout=60)
+        sent(datasets, self.folder, self.node.receiver.port)
 
     def answered(self, study: str = STUDY, revision: int = 1) -> Reading:
         def done() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,8 +15,9 @@ from node.app import Node
 from node.delivery import Standing
 from node.dimse.archive import Archive
 from storage.records import Delivery, DeliveryState, StudyState
-from tests.support import require_tool, wait_until
-from tests.support_exams import STUDY, as_file, exam, settings, view
+from tests.support import wait_until
+from tests.support_exams import STUDY, exam, settings, view
+from tests.support_peers import sent
 
 KINDS = ["summary_sc", "measurement_sr", "rejection_note"]
 KEY_OBJECTS = "1.2.840.10008.5.1.4.1.1.88.59"
@@ -43,12 +43,7 @@ class Pair:
     folder: Path
 
     def send(self, *datasets: Dataset) -> None:
-        files = []
-        for dataset in datasets:
-            files.append(self.folder / f"{dataset.SOPInstanceUID}.dcm")
-            files[-1].write_bytes(as_file(dataset))
-        command = [require_tool("dcmsend"), "-aec", "MAMMO_NODE", "127.0.0.1", str(self.node.receiver.port)]
-        subprocess.run([*command, *files], check=True, timeout=60)
+        sent(datasets, self.folder, self.node.receiver.port)
 
     def until(self, state: StudyState, revision: int, study: str = STUDY) -> None:
         def stands() -> bool:
