@@ -34,6 +34,7 @@ from ai.findings import (
     ReadOutcome,
 )
 from ai.models import CompositionModel, DetectionModel, ModelCard, Task
+from ai.operating_points import SitePoints
 from ai.pixels import PREPROCESSING_VERSION, BreastImage
 from ai.placing import Scale, strata
 from ai.priors import PriorReader, PriorsRead
@@ -62,7 +63,7 @@ class Engine:
         self,
         bundles: Sequence[Path],
         *,
-        operating_points: OperatingPoints,
+        operating_points: OperatingPoints | SitePoints,
         strategy: str = "screening",
         strategy_options: Mapping[str, Any] | None = None,
         calibration: Calibration | None = None,
@@ -188,6 +189,7 @@ class Engine:
             strategy=self._strategy_name,
             score_scale=self._scale.scores,
             calibration_version=self._scale.version,
+            operating_points_version=self._scale.points_version,
             preprocessing_version=PREPROCESSING_VERSION,
             eligibility_version=self._detection.eligibility.version,
             device=self._device,
@@ -252,9 +254,11 @@ class Engine:
             started_at=run.started_at,
             reasons=reasons,
             left_out=left_out,
+            stratum=next(iter(strata(run.exam.views)), None),
             strategy=self._strategy_name,
             score_scale=self._scale.scores,
             calibration_version=self._scale.version,
+            operating_points_version=self._scale.points_version,
             preprocessing_version=PREPROCESSING_VERSION,
             eligibility_version=self._detection.eligibility.version,
             device=self._device,

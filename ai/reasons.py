@@ -217,6 +217,7 @@ class CautionCode(StrEnum):
         return member
 
     NO_REFERENCE_POPULATION = "NO_REFERENCE_POPULATION", "no reference population for this equipment"
+    DRIFT_ALARM = "DRIFT_ALARM", "exams of this equipment have drifted from its reference population"
 
 
 @dataclass(frozen=True, slots=True)

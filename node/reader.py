@@ -1,4 +1,5 @@
-"""The reader: inference in a child process that may die and is started again.
+"""The reader: inference in a child process that may die and is started again, and is when a person
+has made another calibration, other operating points or another model count.
 
 What can crash (decoders, the model, the GPU) runs only there; see `reader_process`. The node itself never imports
 torch, which takes seconds and hundreds of megabytes.
@@ -20,6 +21,7 @@ from ai.exam import Exam
 from ai.findings import Algorithm, ReadOutcome
 from node import logs
 from node.errors import ConfigError, ReaderDied, ReaderStopped
+from node.in_force import stamp
 from node.settings import ReadingSettings
 
 log = logs.get(__name__)
@@ -56,6 +58,7 @@ class Reader:
         self._deaths = 0
         self._stopping = False
         self._serving: Serving | None = None
+        self._stamp = (0, 0)
 
     @property
     def algorithm(self) -> Algorithm:
@@ -96,6 +99,8 @@ class Reader:
                 raise ReaderStopped("the node is stopping")
             if self._process is None or self._process.poll() is not None:
                 self._restart()
+            elif self._stamp != stamp(self._settings):
+                self._renew()
             pipe = self._open_pipe()
             try:
                 pipe.send(ReadRequest(exam, files, revision))
@@ -122,6 +127,7 @@ class Reader:
             process.wait()
 
     def _start(self) -> None:
+        self._stamp = stamp(self._settings)
         near, far = socket.socketpair()
         with far:
             command = [sys.executable, "-m", "node.reader_process", str(far.fileno())]
@@ -145,6 +151,15 @@ class Reader:
         backoff_s = min(_LONGEST_BACKOFF_S, 0.2 * 2 ** min(self._deaths, 10))
         log.warning("reader died; starting it again", deaths=self._deaths, backoff_s=backoff_s)
         time.sleep(backoff_s)
+        try:
+            self._start()
+        except ConfigError as error:
+            raise ReaderDied(str(error)) from error
+
+    def _renew(self) -> None:
+        """Start anew with what a person has made count since."""
+        log.info("another calibration, operating points or model count; the reader starts anew")
+        self._kill()
         try:
             self._start()
         except ConfigError as error:

@@ -13,21 +13,21 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from ai.bundle import SHIPPED
-from ai.calibration import OperatingPoints
 from ai.findings import ReadOutcome
 from ai.inference import Engine
-from node.calibrations import Calibrations, served_model
+from node.in_force import in_force
 from node.reader import ReadRequest, Serving
 from node.settings import ReadingSettings
 
 
 def make_engine(settings: ReadingSettings) -> Engine:
-    """The engine these settings describe, self-checked. Raises what is wrong with the bundles."""
+    """The engine these settings describe, with what counts now, self-checked. Raises what is wrong with the bundles."""
+    counts = in_force(settings)
     engine = Engine(
-        [_folder(name) for name in settings.bundles],
-        operating_points=OperatingPoints.model_validate(settings.operating_points.model_dump()),
+        [_folder(name) for name in counts.settings.bundles],
+        operating_points=counts.points,
         strategy=settings.strategy,
-        calibration=Calibrations(settings.calibration_folder).current(served_model(settings)),
+        calibration=counts.calibration,
         strategy_options=settings.strategy_options,
         negative_without_reference_population=settings.negative_without_reference_population,
         device=settings.device,

@@ -66,9 +66,9 @@ class Design:
     psi_limit: float
 
 
-def cells(percentiles: Floats) -> NDArray[np.uint8]:
+def cells(percentiles: Floats | float) -> NDArray[np.uint8]:
     """0–99: the whole percent of each percentile, 0–100."""
-    return np.minimum(np.floor(percentiles), CELLS - 1).astype(np.uint8)
+    return np.asarray(np.minimum(np.floor(percentiles), CELLS - 1), np.uint8)
 
 
 def design(window: ReferenceWindow, rule_out_percentile: float) -> Design:

@@ -13,12 +13,16 @@ from typer.core import TyperGroup
 from ai.calibration import ReferenceWindow
 from ai.monitoring.report import Report, look
 from ai.proposals import FEWEST
-from node import console, drift_tables
-from node.console import ExitCode, JsonOption
+from node import console, drift, drift_now, drift_tables, holdings
+from node.commands.calibrate import ByOption, ReasonOption
+from node.console import ConfigOption, ExitCode, JsonOption
+from node.drift_now import StratumNow
 from node.drift_tables import Scores
 from node.errors import ConfigError
 
 _TABLE, _NOW = "table", "now"
+
+PartArgument = Annotated[str, typer.Argument(metavar="STRATUM", help="Part of the stratum's name.")]
 
 
 class _Group(TyperGroup):
@@ -94,3 +98,57 @@ def _show(scores: Scores, why: str, report: Report | None) -> None:
         console.say(f"ALARM at exam {alarm.exam}: {alarm.meaning} ({alarm.chart})", style="bold yellow")
     if not report.alarms:
         console.say("no chart alarms")
+
+
+@_GROUP.command(_NOW)
+def now(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Show every stratum that this node has read: its charts, its alarms. Ends with 1 while an alarm stands."""
+    settings = console.configuration(config)
+    with holdings.opened(settings) as held:
+        found = drift_now.strata(held, settings.reading)
+    if json:
+        console.print_json({"strata": found})
+    else:
+        for each in found:
+            _show_now(each)
+    if any(each.alarms for each in found):
+        console.end(ExitCode.WRONG)
+
+
+@_GROUP.command("alarms")
+def alarms(config: ConfigOption = None, json: JsonOption = False) -> None:
+    """Show every alarm and who cleared it, oldest first. Ends with 1 while one stands."""
+    with holdings.opened(console.configuration(config)) as held:
+        events, standing = held.drift.events(), held.drift.standing()
+    if json:
+        console.print_json({"standing": standing, "events": events})
+    else:
+        made = console.table("when", "what", "stratum", "by", "why")
+        lines = [(console.moment(e.at), e.action, e.name, e.by, e.reason or e.detail) for e in events]
+        console.out().print(console.rows(made, lines)) if lines else console.say("no alarm was ever raised")
+    if standing:
+        console.end(ExitCode.WRONG)
+
+
+@_GROUP.command("clear")
+def clear(
+    stratum: PartArgument, by: ByOption, reason: ReasonOption, config: ConfigOption = None, json: JsonOption = False
+) -> None:
+    """Clear a stratum's alarms: its exams may be NEGATIVE again, and its charts begin anew."""
+    with holdings.opened(console.configuration(config)) as held:
+        cleared = drift.clear(held.drift, stratum, by=by, reason=reason)
+    if json:
+        console.print_json({"cleared": cleared})
+    for event in () if json else cleared:
+        console.say(f"{event.name}: cleared; its exams may be NEGATIVE again, and its charts begin anew")
+
+
+def _show_now(found: StratumNow) -> None:
+    console.say(f"{found.name}: {found.exams} exams", style="bold")
+    if found.note:
+        console.say(found.note)
+    if found.told:
+        highest = ", ".join(f"{chart} {level:.0%}" for chart, level in found.highest)
+        console.say(f"{found.told}; charts nearest to their limit: {highest}")
+    for alarm in found.alarms:
+        console.say(f"ALARM since {console.moment(alarm.at)}: {alarm.detail}", style="bold yellow")

@@ -13,7 +13,7 @@ from typing import Any
 
 from ai.findings import Category, Reading, ReadOutcome
 from ai.reasons import Reason, ReasonCode
-from node import delivery, findable, logs, routing
+from node import delivery, drift, findable, logs, routing
 from node.destinations import Outgoing
 from node.errors import ReaderStopped
 from node.exams import StoredExam, header, stored_exam
@@ -43,6 +43,7 @@ class Stages:
         self._outbox = Outbox(rooms.database)
         self._priors = Priors(self._index, self._outbox, rooms.store)
         self._reporting = Reporting(rooms.config, rooms.store)
+        self._watch = drift.Watch(rooms.config.reading)
 
     def run(self, job: Job) -> None:
         """Run one job; what goes wrong in it is logged, told in the exam's history, and tried again."""
@@ -99,14 +100,7 @@ class Stages:
             ).path
             for uid, png in outcome.previews.items()
         }
-        saved = StoredReading(
-            study_instance_uid=reading.study_instance_uid,
-            revision=reading.revision,
-            reading_json=reading.to_json(),
-            category=reading.category,
-            previews=previews,
-            saved_at=datetime.now(UTC),
-        )
+        watched = self._watch.about(reading)
         held = any(reason.code is ReasonCode.PATIENT_CONFLICT for reason in reading.reasons)
         with self._rooms.database.transaction() as session:
             joined = self._rooms.database.joining(session)
@@ -114,8 +108,11 @@ class Stages:
             next_state = StudyState.HELD if held else StudyState.REPORTING
             if not index.advance(job.study_instance_uid, job.revision, {StudyState.READING: next_state}):
                 return
-            outbox.save_reading(saved, _refusals(reading))
+            reading = drift.suspended(reading, joined)
+            outbox.save_reading(_stored(reading, previews), _refusals(reading))
             tell(index, job.study_instance_uid, job.revision, "read", _summary(reading))
+            for alarm in drift.moved(watched, reading, joined) if watched is not None else ():
+                tell(index, job.study_instance_uid, job.revision, "drift", f"alarm: {alarm.detail}")
             if not held:
                 self._rooms.enqueue(session, Stage.REPORT, job.study_instance_uid, job.revision)
 
@@ -247,6 +244,17 @@ class Stages:
     def _follow(self, session: Any, job: Job, delay_s: float) -> None:
         """Enqueue the same work once more."""
         self._rooms.enqueue(session, job.stage, job.study_instance_uid, job.revision, job.destination, delay_s=delay_s)
+
+
+def _stored(reading: Reading, previews: dict[str, str]) -> StoredReading:
+    return StoredReading(
+        study_instance_uid=reading.study_instance_uid,
+        revision=reading.revision,
+        reading_json=reading.to_json(),
+        category=reading.category,
+        previews=previews,
+        saved_at=datetime.now(UTC),
+    )
 
 
 def _standing(outbox: Outbox, job: Job) -> delivery.Standing:

@@ -16,6 +16,7 @@ from node.calibrations import served_model
 from node.holdings import Holdings
 from node.settings import ReadingSettings
 from storage.database import Database
+from storage.drift import Drift
 from storage.index import Index
 from storage.outbox import Outbox
 from storage.refusals import Refusals
@@ -32,7 +33,7 @@ READ = read_exam(algorithm=OURS, score_scale="screening")
 def held(tmp_path: Path) -> Iterator[Holdings]:
     database = Database(make_engine(f"sqlite:///{tmp_path / 'index.sqlite'}"))
     database.create_schema()
-    yield Holdings(Index(database), Outbox(database), Refusals(database))
+    yield Holdings(Index(database), Outbox(database), Refusals(database), Drift(database))
     database.engine.dispose()
 
 
