@@ -13,6 +13,7 @@ from node.pipeline.durable import DurableJobs
 from node.pipeline.jobs import Stage
 from node.pipeline.orders import Orders
 from node.pipeline.rooms import Rooms
+from node.pipeline.shadowing import Shadowing
 from node.pipeline.stages import Stages
 from node.reader import Reader
 from node.web.app import make_app
@@ -48,7 +49,8 @@ class Node:
             config=config, database=self.database, store=self.store, reader=self.reader, jobs=self._jobs, passed=passed
         )
         self.orders = Orders(rooms)
-        self._stages = Stages(rooms)
+        self._shadowing = Shadowing(rooms)
+        self._stages = Stages(rooms, self._shadowing)
         self.intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
         self.receiver = Receiver(config, self.intake)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
@@ -91,6 +93,7 @@ class Node:
         self.receiver.stop()
         self._housekeeper.stop()
         self.reader.stop()
+        self._shadowing.stop()
         self._jobs.stop(_PATIENCE_S)
         self.database.engine.dispose()
         log.info("stopped")
@@ -98,4 +101,4 @@ class Node:
 
 def _queues(config: Config) -> dict[str, int]:
     delivery = {f"{Stage.DELIVER}-{name}": target.concurrency for name, target in config.destinations.items()}
-    return {str(Stage.READ): 1, str(Stage.REPORT): 1, **delivery}
+    return {str(Stage.READ): 1, str(Stage.REPORT): 1, str(Stage.SHADOW): 1, **delivery}

@@ -14,7 +14,7 @@ import ai
 from ai.calibration import Calibration
 from ai.proposals import Proposal, adopted
 from node.errors import ConfigError
-from node.ledger import Entry, Ledger, named, read
+from node.ledger import Action, Entry, Ledger, named, read
 from node.settings import ReadingSettings
 
 _SHIPPED = Path(ai.__file__).parent / "bundles"
@@ -50,11 +50,11 @@ class Calibrations:
         entry = named("calibration", version, model.calibration.version, self._own(model))
         return self._load(entry, model) if entry is not None else model.calibration
 
-    def apply(self, proposal: Path, model: ServedModel, *, by: str, reason: str) -> Entry:
+    def apply(self, proposal: Path, model: ServedModel, *, by: str, reason: str, action: Action = "apply") -> Entry:
         """Make a proposal count. Raises ConfigError when it is none, or of another model or calibration."""
         content = read(proposal)
         calibration, found = self.adopted(proposal, content, model)
-        entry = self._ledger.draft("calibration", "apply", model.weights_sha256, by=by, reason=reason)
+        entry = self._ledger.draft("calibration", action, model.weights_sha256, by=by, reason=reason)
         made = calibration.model_copy(update={"version": f"{model.calibration.version}+site.{entry.number}"})
         return self._ledger.keep(
             entry,
@@ -76,11 +76,18 @@ class Calibrations:
             raise ConfigError(f"{path}: it stands on calibration {found.based_on}; {current.version} counts now")
         return adopted(current, found, "proposed"), found
 
-    def revert(self, model: ServedModel, version: str, *, by: str, reason: str) -> Entry:
+    def revert(self, model: ServedModel, version: str, *, by: str, reason: str, action: Action = "revert") -> Entry:
         """Make an earlier calibration count again. Raises ConfigError when the model never had that version."""
-        entry = self._ledger.draft("calibration", "revert", model.weights_sha256, by=by, reason=reason)
+        entry = self._ledger.draft("calibration", action, model.weights_sha256, by=by, reason=reason)
         earlier = named("calibration", version, model.calibration.version, self._own(model))
         return self._ledger.again(entry, earlier, version)
+
+    def before(self, model: ServedModel) -> str:
+        """The version that counted before the last decision. Raises ConfigError when there was none."""
+        own = self._own(model)
+        if not own:
+            raise ConfigError("no calibration was ever applied: there is nothing to roll back")
+        return own[-2].version if len(own) > 1 else model.calibration.version
 
     def _own(self, model: ServedModel) -> tuple[Entry, ...]:
         return self._ledger.history("calibration", model.weights_sha256)

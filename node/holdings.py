@@ -17,6 +17,7 @@ from storage.index import Index
 from storage.outbox import Outbox
 from storage.refusals import Refusals
 from storage.schema import make_engine
+from storage.shadows import Shadows
 
 _SQLITE = "sqlite:///"
 
@@ -27,12 +28,13 @@ class NothingKept(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """The index, the outbox, the refusals in them, and drift."""
+    """The index, the outbox, the refusals in them, drift and shadows."""
 
     index: Index
     outbox: Outbox
     refusals: Refusals
     drift: Drift
+    shadows: Shadows
 
 
 @contextmanager
@@ -48,7 +50,7 @@ def opened(config: Config) -> Iterator[Holdings]:
     try:
         database = Database(engine)
         database.create_schema()
-        yield Holdings(Index(database), Outbox(database), Refusals(database), Drift(database))
+        yield Holdings(Index(database), Outbox(database), Refusals(database), Drift(database), Shadows(database))
     except SchemaMismatch as error:
         raise ConfigError(str(error)) from error
     except DatabaseUnavailable as error:

@@ -50,8 +50,10 @@ class Serving:
 class Reader:
     """One child process with one engine. Thread-safe: one exam at a time."""
 
-    def __init__(self, settings: ReadingSettings) -> None:
+    def __init__(self, settings: ReadingSettings, *, niceness: int = 0) -> None:
+        """niceness: of the child, so that it gives way to others."""
         self._settings = settings
+        self._niceness = niceness
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Connection | None = None
@@ -69,6 +71,13 @@ class Reader:
     def priors(self) -> int:
         """How many of a woman's earlier exams a request should bring, known once the reader has started."""
         return self._served.priors
+
+    def wanted_priors(self) -> int:
+        """`priors`, of a reader that is started by its first exam. Raises ReaderDied when it cannot start."""
+        with self._lock:
+            if self._serving is None:
+                self._renew()
+        return self.priors
 
     @property
     def _served(self) -> Serving:
@@ -130,7 +139,7 @@ class Reader:
         self._stamp = stamp(self._settings)
         near, far = socket.socketpair()
         with far:
-            command = [sys.executable, "-m", "node.reader_process", str(far.fileno())]
+            command = [sys.executable, "-m", "node.reader_process", str(far.fileno()), str(self._niceness)]
             process = subprocess.Popen(command, pass_fds=[far.fileno()], stdin=subprocess.DEVNULL)
         ours = Connection(near.detach())
         self._process, self._pipe = process, ours

@@ -1,4 +1,4 @@
-"""The reader's child process: `python -m node.reader_process FD`, started by `node.reader` alone.
+"""The reader's child process: `python -m node.reader_process FD NICENESS`, started by `node.reader` alone.
 
 It is asked and answers over the socket FD (pickled; both ends are this software), and ends when the node closes it.
 """
@@ -62,10 +62,11 @@ def serve(pipe: Connection) -> None:
 
 
 def main() -> None:
-    """Serve on the descriptor named on the command line."""
+    """Serve on the descriptor and with the niceness named on the command line."""
     # The node decides when to end, also at Ctrl-C or a TERM sent to the whole group.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.nice(int(sys.argv[2]))
     with contextlib.suppress(EOFError, BrokenPipeError, ConnectionResetError), Connection(int(sys.argv[1])) as pipe:
         serve(pipe)
 

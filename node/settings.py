@@ -292,6 +292,30 @@ class ReadingSettings(Settings):
     )
 
 
+def _proposal_in_folder(calibration: str | None, info: ValidationInfo) -> str | None:
+    """A calibration that ends with .json is a proposal's file; anything else is a version."""
+    if calibration is None or not calibration.endswith(".json"):
+        return calibration
+    return str(_in_folder(Path(calibration), info))
+
+
+class ShadowSettings(Settings):
+    """What reads every exam beside the live model, after it, and is shown to nobody. Without either: nothing."""
+
+    bundles: tuple[Annotated[str, AfterValidator(_bundle_in_folder)], ...] = Field(
+        default=(), description="Model bundles that read in the shadow; none: the live model's scores are taken."
+    )
+    calibration: Annotated[str | None, AfterValidator(_proposal_in_folder)] = Field(
+        default=None,
+        description="Calibration in the shadow: a version of the history, or a proposal's .json; null: what counts.",
+    )
+
+    @property
+    def is_on(self) -> bool:
+        """Whether anything reads in the shadow."""
+        return bool(self.bundles) or self.calibration is not None
+
+
 class StorageSettings(Settings):
     """Where instances and their index are kept."""
 

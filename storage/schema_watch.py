@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Index, String, Text
+from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from storage.schema import Base
@@ -47,10 +47,14 @@ class ShadowReadingRow(Base):
     """See `storage.shadows.ShadowReading`."""
 
     __tablename__ = "shadow_reading"
-    __table_args__ = (Index(None, "saved_at"),)
     study_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
     revision: Mapped[int] = mapped_column(primary_key=True)
     shadow: Mapped[str] = mapped_column(primary_key=True)
-    reading_json: Mapped[str] = mapped_column(Text)
+    saved_at: Mapped[datetime] = mapped_column(index=True)
+    live_category: Mapped[str] = mapped_column(String(16))
+    live_band: Mapped[int | None]
+    live_percentile: Mapped[float | None]
     category: Mapped[str] = mapped_column(String(16))
-    saved_at: Mapped[datetime]
+    band: Mapped[int | None]
+    percentile: Mapped[float | None]
+    reading_json: Mapped[str] = mapped_column(Text)

@@ -19,6 +19,7 @@ from node.errors import ReaderStopped
 from node.exams import StoredExam, header, stored_exam
 from node.pipeline.jobs import Job, NotFinished, Stage
 from node.pipeline.rooms import Rooms, tell
+from node.pipeline.shadowing import Shadowing
 from node.priors import Priors
 from node.reporting import NoSource, Reporting
 from storage.database import Database
@@ -37,8 +38,9 @@ _REPORT_ATTEMPTS = 5
 class Stages:
     """Runs jobs. Stateless: everything is in the tables."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, shadowing: Shadowing) -> None:
         self._rooms = rooms
+        self._shadowing = shadowing
         self._index = Index(rooms.database)
         self._outbox = Outbox(rooms.database)
         self._priors = Priors(self._index, self._outbox, rooms.store)
@@ -47,7 +49,8 @@ class Stages:
 
     def run(self, job: Job) -> None:
         """Run one job; what goes wrong in it is logged, told in the exam's history, and tried again."""
-        stage = {Stage.READ: self._read, Stage.REPORT: self._report, Stage.DELIVER: self._deliver}[job.stage]
+        stages = {Stage.READ: self._read, Stage.REPORT: self._report, Stage.DELIVER: self._deliver}
+        stage = {**stages, Stage.SHADOW: self._shadowing.read}[job.stage]
         with logs.about(job=job.job_id):
             try:
                 stage(job)
@@ -55,6 +58,8 @@ class Stages:
                 raise NotFinished from stopped
             except Exception as error:
                 log.exception("stage failed", stage=job.stage)
+                if job.stage is Stage.SHADOW:  # nobody waits for it: the comparison goes without this exam
+                    return
                 self._again(job, f"{type(error).__name__}: {error}")
 
     # ------------------------------------------------------------------ read
@@ -115,6 +120,8 @@ class Stages:
                 tell(index, job.study_instance_uid, job.revision, "drift", f"alarm: {alarm.detail}")
             if not held:
                 self._rooms.enqueue(session, Stage.REPORT, job.study_instance_uid, job.revision)
+            if not held and self._rooms.config.shadow.is_on:
+                self._rooms.enqueue(session, Stage.SHADOW, job.study_instance_uid, job.revision)
 
     # ------------------------------------------------------------------ report
 
