@@ -64,6 +64,7 @@ class Node:
             holdings=holdings,
             decoders=self.decoders,
             intake=self.intake,
+            database=self.database,
             maximum_object_bytes=self.config.network.max_object_bytes,
         )
 

@@ -28,13 +28,14 @@ class NothingKept(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """The index, the outbox, the refusals in them, drift and shadows."""
+    """The index, the outbox, the refusals in them, drift, shadows, and where all of it is."""
 
     index: Index
     outbox: Outbox
     refusals: Refusals
     drift: Drift
     shadows: Shadows
+    database: Database
 
 
 @contextmanager
@@ -50,13 +51,21 @@ def opened(config: Config) -> Iterator[Holdings]:
     try:
         database = Database(engine)
         database.create_schema()
-        yield Holdings(Index(database), Outbox(database), Refusals(database), Drift(database), Shadows(database))
+        yield Holdings(
+            Index(database), Outbox(database), Refusals(database), Drift(database), Shadows(database), database
+        )
     except SchemaMismatch as error:
         raise ConfigError(str(error)) from error
     except DatabaseUnavailable as error:
         raise NodeError(f"the database cannot be used: {error}; see storage.database_url") from error
     finally:
         engine.dispose()
+
+
+def holdings_of(database: Database) -> Holdings:
+    """What a database that is open holds."""
+    index, outbox, refusals = Index(database), Outbox(database), Refusals(database)
+    return Holdings(index, outbox, refusals, Drift(database), Shadows(database), database)
 
 
 def database_file(config: Config) -> Path | None:

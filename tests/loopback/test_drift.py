@@ -115,6 +115,9 @@ def test_an_alarm_suspends_negative_until_a_person_clears_it(tmp_path: Path) -> 
         (alarmed,) = [each for each in told if each["alarms"]]
         assert alarmed["exams"] == BEFORE + SENT + 1
         assert "scores are lower than those of the reference window" in alarmed["alarms"][0]["detail"]
+        week = command(tmp_path, "monitor", status=1)
+        assert "ALARM, NEGATIVE is suspended: Testmaker / T1" in week
+        assert f"{SENT + 1} exams: NEGATIVE {until}, INDETERMINATE {SENT - until + 1}" in week
         part = str(last.stratum)[:10]
         with pytest.raises(ConfigError, match="--reason"):
             command(tmp_path, "drift", "clear", part, "--by", "B", "--reason", " ")
