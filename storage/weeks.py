@@ -75,10 +75,10 @@ class Weeks:
 
     def _value(self, *path: str) -> ColumnElement[Any]:
         """A value within the reading's JSON, as text or number."""
+        found: ColumnElement[Any] = cast(ReadingRow.reading_json, JSONB)[path].astext
         if self._database.engine.dialect.name == "sqlite":
-            found: ColumnElement[Any] = func.json_extract(ReadingRow.reading_json, "$." + ".".join(path))
-            return found
-        return cast(ReadingRow.reading_json, JSONB)[path].astext
+            found = func.json_extract(ReadingRow.reading_json, "$." + ".".join(path))
+        return found
 
 
 def _same_reading(row: Any) -> ColumnElement[bool]:
