@@ -36,11 +36,11 @@ from node.settings import (
     ResultChoice,
     Rule,
     Settings,
-    ShadowSettings,
     StorageSettings,
     WebSettings,
     When,
 )
+from node.settings_shadow import ShadowSettings
 
 #: Mammograms are read; what a PACS sends along with them is kept, so that its queue goes on.
 _DEFAULT_ROUTING = (

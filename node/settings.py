@@ -77,6 +77,7 @@ ListenPort = Annotated[int, Field(ge=0, le=65535), Allowed("an integer from 1 to
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 Percentile = Annotated[float, Field(gt=0, lt=100)]
 FilePath = Annotated[Path, AfterValidator(_in_folder)]
+BundleName = Annotated[str, AfterValidator(_bundle_in_folder)]
 Patterns = Annotated[
     tuple[str, ...], BeforeValidator(_listed), Allowed("a text or a list of texts; * stands for any characters")
 ]
@@ -271,7 +272,7 @@ class OperatingPoints(Settings):
 class ReadingSettings(Settings):
     """How exams are read."""
 
-    bundles: tuple[Annotated[str, AfterValidator(_bundle_in_folder)], ...] = Field(
+    bundles: tuple[BundleName, ...] = Field(
         default=("demo",), description="Model bundles: a shipped one's name, or a path to a folder or .zip."
     )
     strategy: str = Field(default="screening", min_length=1, description="Way of turning model outputs into a reading.")
@@ -295,30 +296,6 @@ class ReadingSettings(Settings):
     timeout_s: Seconds = Field(
         default=600.0, description="A reading that takes longer is stopped and counts as failed."
     )
-
-
-def _proposal_in_folder(calibration: str | None, info: ValidationInfo) -> str | None:
-    """A calibration that ends with .json is a proposal's file; anything else is a version."""
-    if calibration is None or not calibration.endswith(".json"):
-        return calibration
-    return str(_in_folder(Path(calibration), info))
-
-
-class ShadowSettings(Settings):
-    """What reads every exam beside the live model, after it, and is shown to nobody. Without either: nothing."""
-
-    bundles: tuple[Annotated[str, AfterValidator(_bundle_in_folder)], ...] = Field(
-        default=(), description="Model bundles that read in the shadow; none: the live model's scores are taken."
-    )
-    calibration: Annotated[str | None, AfterValidator(_proposal_in_folder)] = Field(
-        default=None,
-        description="Calibration in the shadow: a version of the history, or a proposal's .json; null: what counts.",
-    )
-
-    @property
-    def is_on(self) -> bool:
-        """Whether anything reads in the shadow."""
-        return bool(self.bundles) or self.calibration is not None
 
 
 class StorageSettings(Settings):

@@ -22,7 +22,8 @@ from node.pipeline.jobs import Job, Stage
 from node.pipeline.rooms import Rooms
 from node.priors import Priors
 from node.reader import Reader
-from node.settings import ReadingSettings, ShadowSettings
+from node.settings import ReadingSettings
+from node.settings_shadow import ShadowSettings
 from storage.index import Index
 from storage.outbox import Outbox
 from storage.records import Study, StudyState
