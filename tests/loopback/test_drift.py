@@ -25,7 +25,7 @@ from storage.records import StudyState
 from tests.support import wait_until
 from tests.support_screening import ROOT, Screening, round_of, said, screening_config, screening_node
 
-BEFORE, SENT = 12, 6
+BEFORE, SENT = 13, 4
 
 
 def command(folder: Path, *arguments: str, status: int = 0) -> str:
@@ -106,10 +106,12 @@ def test_an_alarm_suspends_negative_until_a_person_clears_it(tmp_path: Path) -> 
         assert set(categories[:until]) == {Category.NEGATIVE}
         assert set(categories[until:]) == {Category.INDETERMINATE}, "from the next exam on"
         last = found[-1]
+        assert last.operating_points_version == "config"
         assert [each.code for each in last.cautions] == [CautionCode.DRIFT_ALARM]
         for report in screening.reports(last.study_instance_uid):
             assert "have drifted from its reference population: alarm since" in said(report)
             assert "so not called negative" in said(report)
+            assert "operating points config" in said(report)
 
         told = json.loads(command(tmp_path, "drift", "--json", status=1))["strata"]
         (alarmed,) = [each for each in told if each["alarms"]]
