@@ -41,7 +41,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Strategies on the exams of one stratum, or of all. recall_of_others: π0. following: exams that the AI decides of."""
+    """On the exams of one stratum, or of all. recall_of_others: π0. following: exams that the AI decides of."""
 
     stratum: str
     exams: int

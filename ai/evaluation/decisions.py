@@ -43,7 +43,7 @@ class Meeting:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Decisions:
-    """Of n exams. reads: human reads. called: chance that a consensus meeting is held on it. recall: (3, n), lo, mid, hi.
+    """Of n exams. reads: human reads. called: chance that a meeting is held on it. recall: (3, n) chances, lo, mid, hi.
 
     ruled_out: answered negative without any human read. place: where in the day's worklist it is read, 0–1.
     """

@@ -43,7 +43,7 @@ class Kinds:
 
 
 def own_columns(replay: Replay, decisions: Decisions, double: Decisions, rows: NDArray[np.int64]) -> Numbers:
-    """(rows, OWN) values of some exams. `called_new`: cancers flagged on the right side and taken to no real meeting."""
+    """Values (rows, OWN). called_new: cancers flagged on the right side on which no meeting was held."""
     exams = replay.exams
     sdc, ic, cancer = (each[rows].astype(float) for each in (exams.sdc, exams.ic, exams.cancer))
     called, ruled_out = decisions.called[rows], decisions.ruled_out[rows].astype(float)
@@ -93,7 +93,7 @@ def counts(women: NDArray[np.int64], of: NDArray[np.int64], draws: int, seed: in
 
 
 def sums(replay: Replay, decisions: Sequence[Decisions], draws: int, seed: int) -> tuple[list[Sums], list[Sums]]:
-    """Per strategy its sums over the cohort (0-dimensional) and over each draw (draws,); decisions[0]: double reading."""
+    """Per strategy its sums over the cohort (scalars) and over each draw (draws,). decisions[0]: double reading."""
     found = kinds(replay, decisions)
     parts = [shared_columns(replay.exams, found.example)]
     parts += [own_columns(replay, each, decisions[0], found.example) for each in decisions]

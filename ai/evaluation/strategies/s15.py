@@ -1,4 +1,4 @@
-"""Rule-out, and an effect on the readers of the rest: below `lower` negative, unread; else double reading, aided."""
+"""Rule-out, and an effect on the readers of the rest: below `lower` negative, unread; else double reading, aided.
 
 Readers who see the AI's marks find `gain` of the cancers that they had missed, and recall `false_positives` of the
 other women whom they had not; parameters, for a table of unaided readers cannot tell them. lo: no effect.
