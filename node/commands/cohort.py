@@ -124,15 +124,7 @@ def simulate(
     strength: _Strength = _USUAL.strength,
     ai_alike: _Alike = _USUAL.ai_alike,
     stability: _Stability = _USUAL.stability,
-    not_read: _Sensitivity = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--sensitivity",
-        metavar="LESION=R1,R2",
-        help=f"Share of a kind of lesion that each reader sees; may be repeated. Kinds: {', '.join(KINDS)}.",
-    ),
-]
-_NotRead = _USUAL.not_read,
+    not_read: _NotRead = _USUAL.not_read,
 ) -> None:
     """Write the table of a screening programme that never was, to try the other commands on; no patient is in it."""
     programme = Programme(
