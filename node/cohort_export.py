@@ -37,7 +37,8 @@ def exported(held: Holdings, pseudonyms: Pseudonyms) -> Exported:
     rows = list(_rows(held.cohort.read_exams(), pseudonyms, scale, left_out))
     rows = [row | _told(facts.get(row["exam_id"])) for row in rows]
     schema = {name: column.kind.dtype for name, column in COLUMNS.items()}
-    table = pl.DataFrame(rows, schema=schema)
+    # by pseudonym: the order of identity numbers would tell of them
+    table = pl.DataFrame(rows, schema=schema).sort("woman_id", "round")
     # a column that says nothing of any exam is left away
     return Exported(table[[each.name for each in table if each.null_count() < table.height]], left_out, scale.model)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ class _Axis:
     def ticks(self) -> list[float]:
         step = 10 ** np.floor(np.log10(self.high - self.low))
         step = next(each for each in (step, step / 2, step / 5) if (self.high - self.low) / each >= 4)
-        return list(np.arange(np.ceil(self.low / step) * step, self.high + step / 1e6, step))
+        return [step * each for each in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
 
 
 def picture(found: Comparison) -> str:
