@@ -11,6 +11,7 @@ from pathlib import Path
 
 from node.config import Config
 from node.errors import ConfigError, NodeError, NotFound
+from storage.cohort import CohortFacts
 from storage.database import Database, DatabaseUnavailable, SchemaMismatch
 from storage.drift import Drift
 from storage.index import Index
@@ -28,11 +29,12 @@ class NothingKept(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """The index, the outbox, the refusals in them, drift, shadows, and where all of it is."""
+    """What is kept, by what it is about, and where all of it is."""
 
     index: Index
     outbox: Outbox
     refusals: Refusals
+    cohort: CohortFacts
     drift: Drift
     shadows: Shadows
     database: Database
@@ -51,9 +53,7 @@ def opened(config: Config) -> Iterator[Holdings]:
     try:
         database = Database(engine)
         database.create_schema()
-        yield Holdings(
-            Index(database), Outbox(database), Refusals(database), Drift(database), Shadows(database), database
-        )
+        yield holdings_of(database)
     except SchemaMismatch as error:
         raise ConfigError(str(error)) from error
     except DatabaseUnavailable as error:
@@ -65,7 +65,8 @@ def opened(config: Config) -> Iterator[Holdings]:
 def holdings_of(database: Database) -> Holdings:
     """What a database that is open holds."""
     index, outbox, refusals = Index(database), Outbox(database), Refusals(database)
-    return Holdings(index, outbox, refusals, Drift(database), Shadows(database), database)
+    facts, drift, shadows = CohortFacts(database), Drift(database), Shadows(database)
+    return Holdings(index, outbox, refusals, facts, drift, shadows, database)
 
 
 def database_file(config: Config) -> Path | None:

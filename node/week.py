@@ -13,10 +13,13 @@ import numpy as np
 from ai.findings import Category
 from ai.reasons import ReasonCode
 from node.errors import BadQuery
+from storage.cohort import CohortFacts
 from storage.database import Database
 from storage.drift import Drift, DriftAction, DriftEvent
 from storage.weeks import ReadExam, Weeks
 
+#: Reader scores from here on are positive.
+_POSITIVE = 2
 _WEEK = re.compile(r"(\d{4})-W(\d{2})")
 
 
@@ -49,11 +52,27 @@ class NotReadLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Overrides:
+    """Where people decided otherwise than the AI, of the exams whose decision is known here.
+
+    ai_visible: of those, where the readers saw the AI's result; None where that was not told of any.
+    negative_marked, negative_recalled: NEGATIVE, and a reader scored 2 or more, or the woman was recalled.
+    suspicious_not_recalled: SUSPICIOUS, and she was not.
+    """
+
+    decided: int
+    ai_visible: int | None
+    negative_marked: int
+    negative_recalled: int
+    suspicious_not_recalled: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Week:
     """week: ISO 8601, as 2026-W48; since, until: its first moment and the one after its last, in local time.
 
     exams: by their latest reading, when that was saved. bands: exams in band 1–10. alarms: raised or cleared in the
-    week; standing: now. overrides: None, as long as no reader's decisions are kept here.
+    week; standing: now. overrides: from the readers' decisions that were imported (`mammo-node cohort import`).
     """
 
     week: str
@@ -67,7 +86,7 @@ class Week:
     not_read: tuple[NotReadLine, ...]
     alarms: tuple[DriftEvent, ...]
     standing: tuple[DriftEvent, ...]
-    overrides: None
+    overrides: Overrides
     to_reading: Spent
     to_last_result: Spent
 
@@ -111,7 +130,7 @@ def week(database: Database, named: str | None, now: datetime) -> Week:
         ),
         alarms=tuple(each for each in drift.events() if since <= each.at < until),
         standing=tuple(drift.standing()),
-        overrides=None,
+        overrides=_overrides(exams, CohortFacts(database)),
         to_reading=_spent(each.read_s for each in exams),
         to_last_result=_spent(each.answered_s for each in exams if each.answered_s is not None),
     )
@@ -121,6 +140,22 @@ def told(event: DriftEvent) -> str:
     """An alarm, or its clearing, in a line."""
     what = f"cleared by {event.by}: {event.reason}" if event.action is DriftAction.CLEARED else event.detail
     return f"{event.name}: {what}"
+
+
+def _overrides(exams: Sequence[ReadExam], kept: CohortFacts) -> Overrides:
+    facts = kept.facts(each.study_instance_uid for each in exams)
+    categories = {each.study_instance_uid: each.category for each in exams}
+    decided = [each for each in facts.values() if (each.r1, each.r2, each.recalled) != (None, None, None)]
+    negative = [each for each in decided if categories[each.study_instance_uid] == Category.NEGATIVE]
+    suspicious = [each for each in decided if categories[each.study_instance_uid] == Category.SUSPICIOUS]
+    visible = [each.ai_visible for each in decided if each.ai_visible is not None]
+    return Overrides(
+        decided=len(decided),
+        ai_visible=sum(visible) if visible else None,
+        negative_marked=sum(max(each.r1 or 0, each.r2 or 0) >= _POSITIVE for each in negative),
+        negative_recalled=sum(each.recalled is True for each in negative),
+        suspicious_not_recalled=sum(each.recalled is False for each in suspicious),
+    )
 
 
 def _share(exams: Sequence[ReadExam], category: Category) -> float | None:

@@ -10,7 +10,7 @@ import typer
 from node import console, holdings
 from node import week as weeks
 from node.console import ConfigOption, ExitCode, JsonOption
-from node.week import Spent, Week
+from node.week import Overrides, Spent, Week
 
 
 def register(app: typer.Typer) -> None:
@@ -57,7 +57,18 @@ def _show(found: Week) -> None:
         f"from the last image to the reading {_told(found.to_reading)}, to the last result "
         + (_told(found.to_last_result))
     )
-    console.say("overrides: no readers' decisions are kept here")
+    _show_overrides(found.overrides)
+
+
+def _show_overrides(found: Overrides) -> None:
+    if not found.decided:
+        console.say("overrides: no reader's decision on these exams was imported (mammo-node cohort import)")
+        return
+    seen = f", with the AI's result in sight {found.ai_visible}" if found.ai_visible is not None else ""
+    console.say(
+        f"{found.decided} exams decided{seen}: NEGATIVE but marked by a reader {found.negative_marked}, recalled "
+        f"{found.negative_recalled}; SUSPICIOUS but not recalled {found.suspicious_not_recalled}"
+    )
 
 
 def _percent(share: float | None) -> str:

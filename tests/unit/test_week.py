@@ -15,6 +15,7 @@ from node import drift
 from node.errors import BadQuery
 from node.holdings import Holdings, holdings_of
 from node.week import week, week_of
+from storage.cohort import CohortImport, ExamFacts
 from storage.database import Database
 from storage.drift import DriftAction, DriftEvent
 from storage.records import Refusal
@@ -66,6 +67,23 @@ def test_a_week_counts_each_exam_once(held: Holdings) -> None:
     assert found.to_last_result.median_s is None, "nothing was delivered"
     before = week(held.database, None, datetime.now(UTC) - timedelta(days=7))
     assert (before.exams, before.ruled_out, before.to_reading.p95_s) == (0, None, None)
+
+
+def test_overrides_are_where_people_decided_otherwise(held: Holdings) -> None:
+    fill(held)
+    facts = [
+        ExamFacts(study_instance_uid="1.2.0", r1=2, r2=1, recalled=False, ai_visible=True),
+        ExamFacts(study_instance_uid="1.2.1", r1=3, r2=3, recalled=True, ai_visible=False),
+        ExamFacts(study_instance_uid="1.2.3", r1=1, r2=1, recalled=False),
+        ExamFacts(study_instance_uid="1.2.2", outcome="NONE"),
+        ExamFacts(study_instance_uid="9.9", r1=5, r2=5, recalled=True),
+    ]
+    now = datetime.now(UTC)
+    taken = CohortImport(at=now, file="d.csv", sha256="0" * 64, rows=5, added=5, changed=0, skipped=0)
+    held.cohort.save(facts, taken)
+    found = week(held.database, None, now).overrides
+    assert (found.decided, found.ai_visible) == (3, 1)
+    assert (found.negative_marked, found.negative_recalled, found.suspicious_not_recalled) == (2, 1, 1)
 
 
 def test_alarms_stand_until_a_person_clears_them_with_a_reason(held: Holdings) -> None:
