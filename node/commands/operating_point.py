@@ -214,9 +214,7 @@ def _show(
             what = f"{point.bound:.2%} {point.what}" if point.basis is Basis.LABELS else point.what
             console.say(f"  {name} percentile {point.percentile:g}, from {point.basis}: {what}{data}")
         if each.rule_out.basis is Basis.QUANTILES:
-            console.say(
-                f"  labels would need at least {each.needed} exams with {misses} for {limits.misses:.2%} misses"
-            )
+            console.say(f"  labels need at least {each.needed} exams with {misses} for {limits.misses:.2%} misses")
     for name, why in left_out.items():
         console.complain(f"{name}: no proposal: {why}")
     if found:
