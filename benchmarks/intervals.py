@@ -22,7 +22,7 @@ from scipy import special, stats
 
 from ai.evaluation import auc
 from ai.evaluation.bootstrap import resampled
-from ai.evaluation.comparison import Pairs, mcnemar, non_inferior_paired, non_inferior_unpaired, pair_effect, paired
+from ai.evaluation.inferiority import Pairs, mcnemar, non_inferior_paired, non_inferior_unpaired, pair_effect, paired
 from ai.evaluation.intervals import clopper_pearson, share_of, wilson
 
 Generator = np.random.Generator

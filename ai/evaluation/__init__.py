@@ -1,1 +1,1 @@
-"""What a cohort table tells: how good the AI is, and what other ways of combining it with the readers would have given."""
+"""What a cohort table tells: how good the AI is, and what other ways to combine it with the readers would have given."""

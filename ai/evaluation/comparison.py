@@ -1,158 +1,111 @@
-"""Two ways of reading compared: McNemar's test, the difference of two shares, and non-inferiority with a margin.
-
-Paired (both ways judged the same exams): Tango's score interval (1998), whose test at a margin is Nam's (1997).
-Unpaired (other exams): the score interval of Miettinen and Nurminen without their small-sample factor, whose test at
-a margin is Farrington and Manning's (1990). Both find the variance where the difference is what is to be refuted,
-which keeps the error of the test near its level where Wald's does not. A way is shown to be no worse than another by
-more than the margin when the lower end of the interval lies above minus the margin.
-"""
+"""Strategies compared on one cohort, each paired with double reading on the same exams and in the same draws."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy import optimize, stats
 
-from ai.evaluation.intervals import LEVEL, NOTHING, Estimate, design_effect, normal_quantile
+from ai.evaluation import strategies
+from ai.evaluation.decisions import SWEEP, Assumptions, Replay, meeting
+from ai.evaluation.exams import Exams, Numbers
+from ai.evaluation.metrics import metrics, share
+from ai.evaluation.strategies import Variant
+from ai.evaluation.tally import Sums, sums
 
-
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """Exams that two ways judged. gained: positive by the new way alone; lost: by the old way alone."""
-
-    both: int
-    gained: int
-    lost: int
-    neither: int
-
-    @property
-    def all(self) -> int:
-        return self.both + self.gained + self.lost + self.neither
+_TAILS = (0.025, 0.975)
 
 
 @dataclass(frozen=True, slots=True)
-class McNemar:
-    """Two-sided p that gains and losses are alike: exact, and mid-p, which is the less timid and holds its level."""
+class Estimate:
+    """A metric, with the bootstrap's middle 95 %; and its difference from double reading. None: not to be had."""
 
-    exact: float
-    mid_p: float
+    value: float | None
+    low: float | None
+    high: float | None
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
 
 
 @dataclass(frozen=True, slots=True)
-class NonInferiority:
-    """The new way's share less the old way's, with its interval, against a margin (0–1).
+class Result:
+    """A strategy's metrics by name. sweep: π1 → detected of 1,000, mid."""
 
-    p: one-sided, of a difference as far from minus the margin as this one if the new way were worse by the margin.
-    shown: p is at most (1 - level) / 2, which is the lower end of the interval above minus the margin.
-    """
-
-    difference: Estimate
-    margin: float
-    p: float
-    shown: bool
+    name: str
+    rule: str
+    metrics: Mapping[str, Estimate]
+    sweep: Mapping[float, float]
 
 
-def paired(new: NDArray[np.bool_], old: NDArray[np.bool_]) -> Pairs:
-    """What two ways said of the same exams."""
-    kinds = [new & old, new & ~old, ~new & old, ~new & ~old]
-    return Pairs(*(int(np.count_nonzero(kind)) for kind in kinds))
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """On the exams of one stratum, or of all. recall_of_others: π0. following: exams that the AI decides of."""
+
+    stratum: str
+    exams: int
+    women: int
+    sdc: int
+    ic: int
+    following: int
+    recall_of_others: float
+    results: tuple[Result, ...]
 
 
-def mcnemar(pairs: Pairs) -> McNemar:
-    """Of gains and losses alone; 1 where there are none."""
-    of = pairs.gained + pairs.lost
-    if not of:
-        return McNemar(1.0, 1.0)
-    exact = float(stats.binomtest(pairs.gained, of).pvalue)
-    half = float(stats.binom.pmf(pairs.gained, of, 0.5))
-    return McNemar(exact, 1.0 if pairs.gained == pairs.lost else exact - half)
+def compare(
+    exams: Exams,
+    variants: Sequence[Variant],
+    assumptions: Assumptions,
+    *,
+    draws: int,
+    seed: int,
+    stratum: str = "all exams",
+) -> Comparison:
+    """Every variant with double reading before them. draws: bootstrap samples; 0 for none, so no intervals."""
+    replay = Replay(exams, meeting(exams, assumptions))
+    told = list(dict.fromkeys([Variant(strategies.BASELINE), *variants]))
+    decisions = [strategies.decided(variant, replay) for variant in told]
+    whole, drawn = sums(replay, decisions, draws, seed)
+    results = [
+        _result(variant, (whole[i], drawn[i]), (whole[0], drawn[0]), assumptions) for i, variant in enumerate(told)
+    ]
+    return Comparison(
+        stratum=stratum,
+        exams=len(exams),
+        women=len(np.unique(exams.women)),
+        sdc=int(exams.sdc.sum()),
+        ic=int(exams.ic.sum()),
+        following=int(exams.follows_ai.sum()),
+        recall_of_others=replay.meeting.recall_of_others,
+        results=tuple(results),
+    )
 
 
-def pair_effect(new: NDArray[np.bool_], old: NDArray[np.bool_], women: NDArray[np.intp]) -> float:
-    """The design effect of the difference, by woman (see `ai.evaluation.intervals.design_effect`)."""
-    return design_effect(new.astype(np.float64) - old.astype(np.float64), women)
+def _result(variant: Variant, own: tuple[Sums, Sums], double: tuple[Sums, Sums], assumptions: Assumptions) -> Result:
+    estimates = {}
+    for name, metric in metrics(assumptions).items():
+        values, before = [metric.value(each) for each in own], [metric.value(each) for each in double]
+        low, high = _interval(values[1])
+        difference_low, difference_high = _interval(values[1] - before[1])
+        told = (values[0], low, high, values[0] - before[0], difference_low, difference_high)
+        estimates[name] = Estimate(*(_number(each) for each in told))
+    return Result(str(variant), strategies.rule(variant.strategy), estimates, _sweep(own[0], assumptions))
 
 
-def non_inferior_paired(pairs: Pairs, margin: float, *, effect: float = 1.0, level: float = LEVEL) -> NonInferiority:
-    """Tango's interval and Nam's test. effect: by which the exams are worth less than as many independent ones."""
-    of, gained, lost = (each / effect for each in (pairs.all, pairs.gained, pairs.lost))
-    if not of:
-        return _judged(NOTHING, margin, math.nan, level)
-
-    def z(difference: float) -> float:
-        return _tango(gained, lost, of, difference)
-
-    value = (gained - lost) / of
-    return _judged(_score_interval(z, value, level), margin, float(stats.norm.sf(z(-margin))), level)
+def _interval(values: Numbers) -> tuple[Numbers | float, Numbers | float]:
+    if values.size == 0 or np.isnan(values).all():
+        return np.nan, np.nan
+    low, high = np.nanquantile(values, _TAILS) if np.isnan(values).any() else np.quantile(values, _TAILS)
+    return low, high
 
 
-def non_inferior_unpaired(
-    new: tuple[int, int], old: tuple[int, int], margin: float, level: float = LEVEL
-) -> NonInferiority:
-    """Farrington and Manning's test with its interval. new, old: (count, of), of different exams."""
-    if not new[1] or not old[1]:
-        return _judged(NOTHING, margin, math.nan, level)
-
-    def z(difference: float) -> float:
-        return _farrington_manning(new, old, difference)
-
-    value = new[0] / new[1] - old[0] / old[1]
-    return _judged(_score_interval(z, value, level), margin, float(stats.norm.sf(z(-margin))), level)
+def _number(value: Numbers | float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
-def _judged(difference: Estimate, margin: float, p: float, level: float) -> NonInferiority:
-    return NonInferiority(difference, margin, p, bool(p <= (1 - level) / 2))
-
-
-def _score_interval(z: Callable[[float], float], value: float, level: float) -> Estimate:
-    """The differences that are not refuted: z falls from the lower end to the upper one."""
-    wanted, edge = normal_quantile(level), 1 - 1e-12
-    low = -1.0 if z(-edge) < wanted else float(optimize.brentq(lambda d: z(d) - wanted, -edge, value, xtol=1e-10))
-    high = 1.0 if z(edge) > -wanted else float(optimize.brentq(lambda d: z(d) + wanted, value, edge, xtol=1e-10))
-    return Estimate(value, low, high)
-
-
-def _tango(gained: float, lost: float, of: float, difference: float) -> float:
-    """Score statistic of the hypothesis that the shares differ by `difference`."""
-    surplus = gained - lost - of * difference
-    if surplus == 0:
-        return 0.0
-    variance = of * paired_variance(gained / of, lost / of, difference)
-    return surplus / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, surplus)
-
-
-def paired_variance(gained: float, lost: float, difference: float) -> float:
-    """Variance of one pair's difference at the shares that are likeliest, having seen `gained` and `lost` (shares),
-    among those that differ by `difference`."""
-    b = -gained - lost + (2 - gained + lost) * difference
-    c = -lost * difference * (1 - difference)
-    likeliest_lost = max(0.0, (math.sqrt(max(0.0, b * b - 8 * c)) - b) / 4, -difference)
-    return 2 * likeliest_lost + difference * (1 - difference)
-
-
-def _farrington_manning(new: tuple[int, int], old: tuple[int, int], difference: float) -> float:
-    surplus = new[0] / new[1] - old[0] / old[1] - difference
-    if surplus == 0:
-        return 0.0
-    p_new, p_old = restricted(new, old, difference)
-    variance = p_new * (1 - p_new) / new[1] + p_old * (1 - p_old) / old[1]
-    return surplus / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, surplus)
-
-
-def restricted(new: tuple[float, float], old: tuple[float, float], difference: float) -> tuple[float, float]:
-    """The likeliest shares (new, old) among those that differ by `difference`: the root of a cubic."""
-    ratio, p_new, p_old = old[1] / new[1], new[0] / new[1], old[0] / old[1]
-    a, d = 1 + ratio, difference
-    b = -(1 + ratio + p_new + ratio * p_old + d * (ratio + 2))
-    c = d * d + d * (2 * p_new + ratio + 1) + p_new + ratio * p_old
-    e = -p_new * d * (1 + d)
-    v = b**3 / (3 * a) ** 3 - b * c / (6 * a * a) + e / (2 * a)
-    u = math.copysign(math.sqrt(max(0.0, (b / (3 * a)) ** 2 - c / (3 * a))), v)
-    angle = (math.pi + math.acos(max(-1.0, min(1.0, v / u**3)))) / 3 if u else math.pi / 2
-    found = min(1.0, max(0.0, 2 * u * math.cos(angle) - b / (3 * a)))
-    found = min(1.0, max(d, found)) if d >= 0 else min(1.0 + d, found)
-    return found, min(1.0, max(0.0, found - d))
+def _sweep(sums: Sums, assumptions: Assumptions) -> dict[float, float]:
+    """mid is linear in π1: those flagged on the right side are recalled with that chance."""
+    found = sums["recall_sdc_mid"] + sums["recall_ic_mid"]
+    moved = {each: found + (each - assumptions.recall_of_flagged) * sums["called_new"] for each in SWEEP}
+    return {each: float(share(value, sums["exams"], 1000)) for each, value in moved.items()}

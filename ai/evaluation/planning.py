@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from ai.evaluation.comparison import paired_variance
+from ai.evaluation.inferiority import paired_variance
 from ai.evaluation.intervals import clopper_pearson, wilson
 
 #: Beyond this no programme has so many cancers.

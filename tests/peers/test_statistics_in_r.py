@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from ai.evaluation import auc
-from ai.evaluation.comparison import Pairs, mcnemar
+from ai.evaluation.inferiority import Pairs, mcnemar
 from ai.evaluation.intervals import clopper_pearson, wilson
 from tests.support import require_tool, require_r_package
 
