@@ -182,7 +182,12 @@ def slower_errors(samples: int, seed: int) -> list[Rate]:
             samples,
             seed,
         ),
-        _run("McNemar's mid-p at 5 %, 750 exams, 12 % discordant", lambda rng: mcnemar_error(rng, 750, 0.12), samples, seed),
+        _run(
+            "McNemar's mid-p at 5 %, 750 exams, 12 % discordant",
+            lambda rng: mcnemar_error(rng, 750, 0.12),
+            samples,
+            seed,
+        ),
     ]
 
 

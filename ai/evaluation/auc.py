@@ -51,9 +51,7 @@ class _Placements:
     negative: Scores
 
     def __sub__(self, other: _Placements) -> _Placements:
-        return _Placements(
-            self.area - other.area, self.positive - other.positive, self.negative - other.negative
-        )
+        return _Placements(self.area - other.area, self.positive - other.positive, self.negative - other.negative)
 
 
 def area_under_curve(scores: Scores, positive: Flags) -> float:
@@ -126,13 +124,13 @@ def _standard_error(placed: _Placements, positive: Flags, women: Women | None) -
     sums, variances, freedoms = [], [], []
     for kind, values in ((True, placed.positive), (False, placed.negative)):
         exams = of[positive == kind]
-        present = int(np.unique(exams).size)
+        present = int(np.count_nonzero(np.bincount(exams)))
         if present < 2:
             return math.nan, math.nan
         sums.append(np.bincount(exams, weights=values - placed.area, minlength=clusters) / len(exams))
         variances.append(present / (present - 1) * float(np.sum(sums[-1] ** 2)))
         freedoms.append(present - 1)
-    both = int(np.unique(of).size)
+    both = int(np.count_nonzero(np.bincount(of)))
     shared = 2 * both / (both - 1) * float(np.sum(sums[0] * sums[1]))
     spread = sum(each**2 / freedom for each, freedom in zip(variances, freedoms, strict=True))
     freedom = sum(variances) ** 2 / spread if spread > 0 else math.nan

@@ -14,6 +14,9 @@ from ai.evaluation.exams import MINIMUM, numbered, positions, systems
 
 Flags = NDArray[np.bool_]
 
+#: The kinds of cancer that everything is told of.
+SDC, BOTH = "SDC", "SDC + IC"
+
 #: A table without these cannot be evaluated; their values may be missing in rows, which are counted.
 NEEDED = ("outcome", "ai_score")
 
@@ -58,6 +61,15 @@ class Cases:
     def cancer(self) -> Flags:
         """Screen-detected or interval cancer."""
         return self.sdc | self.ic
+
+    @property
+    def everywhere(self) -> Flags:
+        """Every exam."""
+        return np.ones(len(self.score), bool)
+
+    def kinds(self) -> Mapping[str, tuple[Flags, Flags]]:
+        """Kind of cancer → (positive, counted): for SDC alone, interval cancers are neither positive nor negative."""
+        return {SDC: (self.sdc, ~self.ic), BOTH: (self.cancer, self.everywhere)}
 
     def flags(self, name: str, least: int) -> tuple[Flags, Flags]:
         """(the reader's score is there, it is at or above `least`), of a column that may be missing."""

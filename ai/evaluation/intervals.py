@@ -77,7 +77,7 @@ def design_effect(values: NDArray[np.floating] | NDArray[np.bool_], women: NDArr
     """
     centred = values - np.mean(values) if len(values) else np.zeros(0)
     alone = float(np.sum(centred**2))
-    clusters = int(np.unique(women).size)
+    clusters = int(np.count_nonzero(np.bincount(women)))
     if clusters < 2 or alone == 0:
         return 1.0
     together = float(np.sum(np.bincount(women, weights=centred) ** 2))

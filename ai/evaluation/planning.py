@@ -50,7 +50,9 @@ def cancers_for_misses(
     that when the share missed is `expected`. Raises Unreachable.
     """
     if not 0 <= expected < limit:
-        raise Unreachable(f"the expected share of misses, {expected:g}, must be from 0 up and below the limit, {limit:g}")
+        raise Unreachable(
+            f"the expected share of misses, {expected:g}, must be from 0 up and below the limit, {limit:g}"
+        )
 
     def allowed(cancers: int) -> int:
         """The largest count of misses that still shows it; -1: none does."""

@@ -108,9 +108,7 @@ def sentences(
     _, women = np.unique([exam.woman_id for exam in exams], return_inverse=True)
     area = delong(scores, cancer, women).estimate
     place = localisation(net, exams, threshold)
-    said = [
-        f"{len(exams)} {what}, {int(cancer.sum())} with cancer: AUC {area.value:.3f} ({_interval(area)})."
-    ]
+    said = [f"{len(exams)} {what}, {int(cancer.sum())} with cancer: AUC {area.value:.3f} ({_interval(area)})."]
     if cancer.any() and not cancer.all():
         for name, least in shares.items():
             said.append(

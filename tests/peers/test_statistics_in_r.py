@@ -13,7 +13,7 @@ import pytest
 from ai.evaluation import auc
 from ai.evaluation.inferiority import Pairs, mcnemar
 from ai.evaluation.intervals import clopper_pearson, wilson
-from tests.support import require_tool, require_r_package
+from tests.support import require_r_package, require_tool
 
 COUNTS = [(0, 17), (1, 40), (33, 752), (719, 752), (12, 12), (5, 123_000)]
 
@@ -44,7 +44,11 @@ def r_says(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, list[float]
     pl.DataFrame(COUNTS, schema=["count", "of"], orient="row").write_csv(folder / "counts.csv")
     command = [rscript, "--vanilla", str(Path(__file__).with_name("statistics.R"))]
     done = subprocess.run(
-        [*command, folder / "exams.csv", folder / "counts.csv"], capture_output=True, text=True, timeout=120, check=False
+        [*command, folder / "exams.csv", folder / "counts.csv"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
