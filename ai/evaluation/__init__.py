@@ -1,1 +1,1 @@
-"""What a cohort table tells: how good the AI is, and what other ways to combine it with the readers would have given."""
+"""What a cohort table tells: how good the AI is, and what combining it otherwise with the readers would have given."""

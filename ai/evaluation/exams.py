@@ -169,7 +169,7 @@ def systems(rows: pl.DataFrame) -> pl.Series:
 
 
 def numbered(values: NDArray[np.generic]) -> NDArray[np.int64]:
-    return np.unique(values, return_inverse=True)[1].astype(np.int64)
+    return np.asarray(np.unique(values, return_inverse=True)[1], np.int64)
 
 
 def _window(dates: pl.Series, strata: NDArray[np.int64], read: Flags, reference: int) -> Flags:
@@ -208,7 +208,8 @@ def _change(rows: pl.DataFrame) -> Numbers:
         right, left = (pl.col(now) - pl.col(before) for now, before in pairs)
         both = right.is_not_null() & left.is_not_null()
         change = pl.when(both).then(pl.max_horizontal(right, left)).otherwise(change)
-    return rows.select(change.cast(pl.Float64).fill_null(float("nan")).alias("change"))["change"].to_numpy().copy()
+    told = rows.with_columns(change.cast(pl.Float64).fill_null(float("nan")).alias("change"))["change"]
+    return np.asarray(told.to_numpy(), float)
 
 
 def _right_side(rows: pl.DataFrame) -> Flags:
@@ -229,5 +230,5 @@ def _on_side(rows: pl.DataFrame, name: str, cancer: NDArray[np.generic], floor: 
     flagged = {"R": right >= left, "L": left >= right}
     if floor:
         flagged = {"R": right >= floor, "L": left >= floor}
-    fits = ((cancer != "L") & flagged["R"]) | ((cancer != "R") & flagged["L"])
-    return fits | ~told
+    fits: Flags = ((cancer != "L") & flagged["R"]) | ((cancer != "R") & flagged["L"]) | ~told
+    return fits

@@ -27,7 +27,7 @@ COLOURS = {
     "NONE": "#6B6B6B",
 }
 _MARKERS = {"first reader": "s", "second reader": "D", "recalled": "^"}
-_STYLE = {
+_STYLE: Mapping[Any, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
     "font.sans-serif": ["Helvetica", "Arial", "Liberation Sans", "DejaVu Sans"],
