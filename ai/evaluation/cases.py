@@ -34,6 +34,7 @@ class Flow:
     last_date: str
     not_read: Mapping[str, int]
     cancers_not_read: int
+    read: int
     no_outcome: int
     small_stratum: int
     evaluated: int
@@ -118,6 +119,7 @@ def _flow(table: pl.DataFrame, gate: pl.Series, read: Flags, small: Flags, rows:
         last_date=str(table["study_date"].max()),
         not_read=counts,
         cancers_not_read=unread.filter(pl.col("outcome").is_in([Outcome.SDC, Outcome.IC])).height,
+        read=int(read.sum()),
         no_outcome=table.filter(pl.Series(read) & pl.col("outcome").is_null()).height,
         small_stratum=int(small.sum()),
         evaluated=rows.height,

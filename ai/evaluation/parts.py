@@ -10,7 +10,11 @@ import polars as pl
 from ai.cohort import Outcome
 from ai.evaluation import auc
 from ai.evaluation.cases import BOTH, SDC, Cases, Flags
+from ai.evaluation.exams import MINIMUM
 from ai.evaluation.intervals import Estimate, Share, share_of
+
+#: Cancers, in the order in which they are told.
+_CANCERS = (Outcome.SDC, Outcome.IC, Outcome.NEXT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +54,15 @@ class Missed:
 
 
 def strata(found: Cases, rule_out: float, flag: float) -> tuple[Stratum, ...]:
-    """By system, by round, by year."""
+    """By system, by round, by year; of parts with as many exams as thresholds need."""
     rounds = np.where((found.table["round"] == 1).to_numpy(), "first round", "later rounds")
     years = found.table["study_date"].dt.year().cast(pl.String).to_numpy().astype(str)
     kinds = {"system": found.strata, "round": rounds, "year": years}
     return tuple(
         _stratum(found, (kind, str(name)), names == name, rule_out, flag)
         for kind, names in kinds.items()
-        for name in np.unique(names)
+        for name, exams in zip(*np.unique(names, return_counts=True), strict=True)
+        if exams >= MINIMUM
     )
 
 
@@ -90,9 +95,9 @@ def _stratum(found: Cases, what: tuple[str, str], chosen: Flags, rule_out: float
 
 def ruled_out_cancers(found: Cases, rule_out: float) -> tuple[Missed, ...]:
     """Every cancer, of the next round too, whose exam stands below `rule_out`; by outcome, the lowest first."""
-    cancer = found.table["outcome"].is_in([Outcome.SDC, Outcome.IC, Outcome.NEXT]).to_numpy()
-    chosen = np.flatnonzero(cancer & (found.position < rule_out))
-    order = chosen[np.lexsort((found.position[chosen], found.table["outcome"].to_numpy()[chosen]))]
+    kind = found.table["outcome"].replace_strict(list(_CANCERS), range(len(_CANCERS)), default=-1).to_numpy()
+    chosen = np.flatnonzero((kind >= 0) & (found.position < rule_out))
+    order = chosen[np.lexsort((found.position[chosen], kind[chosen]))]
     rows = found.table[order].to_dicts()
     return tuple(
         Missed(

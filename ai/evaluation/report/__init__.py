@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -47,10 +48,12 @@ def page(found: Assessment, told: Mapping[str, Any], title: str, more: Sequence[
         tables.stard(),
         sections.section("how", "How to read it", _HOW),
     ]
+    anchors = re.findall(r'<section id="([^"]+)"><h2>([^<]+)</h2>', "".join(parts))
+    menu = "".join(f'<a href="#{anchor}">{heading}</a>' for anchor, heading in anchors)
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_CSS}</style></head><body>'
         f'<h1>{escape(title)}</h1><p class="sub">Made with {numbers.text("used.software")} on '
         f"{numbers.text('used.made')}. Research: not for clinical use.</p>"
-        f"{sections.tiles(numbers)}{''.join(parts)}</body></html>\n"
+        f"{sections.tiles(numbers)}<nav>{menu}</nav>{''.join(parts)}</body></html>\n"
     )

@@ -15,7 +15,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from ai.evaluation.assessment import Assessment, Curve, Point, Questions
+from ai.evaluation.assessment import Assessment, Curve, Histogram, Point, Questions
 from ai.evaluation.cases import BOTH, SDC
 
 #: Okabe and Ito's colours, which the colour-blind can tell apart.
@@ -71,14 +71,19 @@ def plots(found: Assessment) -> Mapping[str, str]:
         )
         for number, curve in enumerate(found.curves)
     }
-    made["histograms"] = svg(
-        "histograms", "Where the exams of each outcome stand", lambda figure: _histograms(figure, found), (10.6, 4.4)
-    )
+    for number, each in enumerate(found.histograms):
+        if each.exams:
+            made[f"scores-{number}"] = svg(
+                f"scores-{number}",
+                f"Where the exams with {_OUTCOMES[each.outcome]} stand among those of their system",
+                lambda figure, each=each: _histogram(figure.subplots(), each, found.questions),  # type: ignore[misc]
+                (5.2, 2.5),
+            )
     made["rule-out"] = svg(
         "rule-out",
         "Share of the cancers missed against share of the exams ruled out",
         lambda figure: _rule_out(figure.subplots(), found),
-        (7.4, 4.6),
+        (6.2, 4.1),
     )
     made["reliability"] = svg(
         "reliability", "Observed share with cancer against score", lambda figure: _reliability(figure.subplots(), found)
@@ -131,20 +136,15 @@ def _whiskers(share: object) -> tuple[float, float]:
     return max(0.0, value - low), max(0.0, high - value)
 
 
-def _histograms(figure: Figure, found: Assessment) -> None:
-    told = [each for each in found.histograms if each.exams]
-    panels = figure.subplots(2, 2, sharex=True).flat
-    for axes, each in zip(panels, told, strict=False):
-        edges = np.linspace(0, 1, len(each.shares) + 1)
-        axes.bar(edges[:-1], each.shares, np.diff(edges), align="edge", color=COLOURS[each.outcome], ec="white", lw=0.6)
-        exams = f"{each.exams:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-        axes.set_title(f"{_OUTCOMES[each.outcome]}: {exams}", loc="left", fontsize=10)
-        _lines(axes, found.questions)
-        _in_percent(axes)
-        axes.set(xlim=(0, 1), ylabel="exams, %")
-    for axes in list(panels)[len(told) :]:
-        axes.set_axis_off()
-    figure.supxlabel("share of the stratum that scores lower, %", fontsize=9.5)
+def _histogram(axes: Axes, each: Histogram, questions: Questions) -> None:
+    edges = np.linspace(0, 1, len(each.shares) + 1)
+    axes.bar(edges[:-1], each.shares, np.diff(edges), align="edge", color=COLOURS[each.outcome], ec="white", lw=0.6)
+    exams = f"{each.exams:,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    axes.set_title(f"{_OUTCOMES[each.outcome]}: {exams} exams", loc="left", fontsize=10)
+    for position, style in ((questions.rule_out, "--"), (questions.flag, ":")):
+        axes.axvline(position, color="#111111", lw=1, ls=style)
+    axes.set(xlim=(0, 1), ylabel="exams, %", xlabel="share of the system's exams that score lower, %")
+    _in_percent(axes)
 
 
 _OUTCOMES = {
@@ -153,11 +153,6 @@ _OUTCOMES = {
     "NEXT": "cancer of the next round",
     "NONE": "no cancer",
 }
-
-
-def _lines(axes: Axes, questions: Questions) -> None:
-    for position, style in ((questions.rule_out, "--"), (questions.flag, ":")):
-        axes.axvline(position, color="#111111", lw=1, ls=style)
 
 
 def _rule_out(axes: Axes, found: Assessment) -> None:

@@ -23,9 +23,15 @@ def section(anchor: str, heading: str, *parts: str) -> str:
     return f'<section id="{anchor}"><h2>{escape(heading)}</h2>{"".join(parts)}</section>'
 
 
-def figure(picture: str, caption: str, kind: str = "") -> str:
+def figure(picture: str, caption: str = "") -> str:
     """A plot with its caption."""
-    return f'<figure class="{kind}">{picture}<figcaption>{caption}</figcaption></figure>'
+    told = f"<figcaption>{caption}</figcaption>" if caption else ""
+    return f"<figure>{picture}{told}</figure>"
+
+
+def day(told: Told, path: str) -> str:
+    """A date, in one piece."""
+    return f'<span class="date">{told.text(path)}</span>'
 
 
 def tiles(told: Told) -> str:
@@ -56,10 +62,10 @@ def flow(told: Told) -> str:
     outcomes = "".join(f"<li>{MEANING[each]}: {_count(told, f'flow.outcomes.{each}')}</li>" for each in Outcome)
     boxes = [
         f'<div class="in"><b>{told.number("flow.exams")}</b> exams of <b>{told.number("flow.women")}</b> women, '
-        f"{told.text('flow.first_date')} to {told.text('flow.last_date')}</div>",
+        f"{day(told, 'flow.first_date')} to {day(told, 'flow.last_date')}</div>",
         f'<div class="out">not read by the AI; these follow the readers<ul>{reasons or "<li>none</li>"}</ul>'
         f"with SDC or IC among them: {_count(told, 'flow.cancers_not_read')}</div>",
-        '<div class="in">read by the AI</div>',
+        f'<div class="in"><b>{told.number("flow.read")}</b> exams read by the AI</div>',
         f'<div class="out"><ul><li>outcome not known: {_count(told, "flow.no_outcome")}</li>'
         f"<li>of a system with too few exams for thresholds: {_count(told, 'flow.small_stratum')}</li></ul></div>",
         f'<div class="in"><b>{told.number("flow.evaluated")}</b> exams of <b>{told.number("flow.evaluated_women")}</b> '
@@ -91,7 +97,7 @@ def areas(told: Told, plots: Mapping[str, str]) -> str:
         for curve in told.places("curves")
     ]
     head = ["cancers", "with", "without", "AUC (95 %, DeLong by woman)", "AUC (95 %, bootstrap of women)"]
-    pictures = "".join(figure(plots[f"roc-{place}"], "") for place in range(len(rows)))
+    pictures = "".join(figure(plots[f"roc-{place}"]) for place in range(len(rows)))
     return section(
         "auc",
         "How well the scores tell cancers from the rest",
@@ -123,7 +129,8 @@ def histograms(plots: Mapping[str, str]) -> str:
         "Where the exams of each outcome stand among those of their own system (0: the least suspicious). "
         "Dashed: the line below which exams are ruled out; dotted: from which they are flagged."
     )
-    return section("scores", "Scores by outcome", figure(plots["histograms"], caption, "wide"))
+    pictures = "".join(figure(picture) for name, picture in plots.items() if name.startswith("scores-"))
+    return section("scores", "Scores by outcome", f'<p>{caption}</p><div class="pair">{pictures}</div>')
 
 
 def ruling_out(told: Told, plots: Mapping[str, str]) -> str:
@@ -149,7 +156,7 @@ def ruling_out(told: Told, plots: Mapping[str, str]) -> str:
         figure(plots["rule-out"], "Bands are 95 % intervals (Wilson), at each point by itself."),
         table(head, rows),
         '<p class="note">* One-sided: the share missed is below this with 95 % confidence (Clopper and Pearson). '
-        "An IC that is ruled out was missed by the readers too; what ruling out adds to the harm is the SDC.</p>",
+        "An IC was not found at this screening, ruled out or not; what ruling out adds to the harm is the SDC.</p>",
     )
 
 
@@ -160,7 +167,7 @@ def missed(told: Told) -> str:
             told.text(f"{path}.outcome"),
             told.text(f"{path}.woman_id"),
             told.text(f"{path}.exam_id"),
-            told.text(f"{path}.study_date"),
+            day(told, f"{path}.study_date"),
             told.text(f"{path}.stratum"),
             told.number(f"{path}.round"),
             told.number(f"{path}.ai_score", 4),

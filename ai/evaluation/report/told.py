@@ -9,6 +9,8 @@ from html import escape
 from typing import Any
 
 _MISSING = "–"
+#: Tables of so many rows are not broken between pages.
+_SHORT = 14
 
 
 def plain(value: Any) -> Any:
@@ -99,7 +101,8 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1,
     told = f"<caption>{escape(caption)}</caption>" if caption else ""
     heads = "".join(f'<th scope="col"{_kind(place, words)}>{each}</th>' for place, each in enumerate(head))
     body = "".join(f"<tr>{''.join(_cell(place, words, each) for place, each in enumerate(row))}</tr>" for row in rows)
-    return f'<div class="scroll"><table>{told}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
+    scroll = "scroll short" if len(rows) <= _SHORT else "scroll"
+    return f'<div class="{scroll}"><table>{told}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _cell(place: int, words: int, text: str) -> str:
