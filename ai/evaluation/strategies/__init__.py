@@ -40,7 +40,7 @@ class Variant:
     setting: tuple[tuple[str, float], ...] = ()
 
     def __str__(self) -> str:
-        return " ".join([self.strategy.upper(), *(f"{name}={value:g}" for name, value in self.setting)])
+        return " ".join([self.strategy.capitalize(), *(f"{name}={value:g}" for name, value in self.setting)])
 
 
 def offered() -> tuple[str, ...]:
