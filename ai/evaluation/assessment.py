@@ -14,6 +14,7 @@ from ai.evaluation import auc
 from ai.evaluation.auc import Area
 from ai.evaluation.bootstrap import resampled
 from ai.evaluation.cases import SDC, Cases, Flags, Flow, cases
+from ai.evaluation.exams import numbered
 from ai.evaluation.intervals import Estimate, Share, share_of, upper_limit
 from ai.evaluation.parts import Missed, Stratum, ruled_out_cancers, strata
 from ai.evaluation.reliability import Reliability, reliability
@@ -128,7 +129,7 @@ def _margins(questions: Questions) -> Mapping[str, float]:
 
 def _curve(found: Cases, name: str, kind: tuple[Flags, Flags], questions: Questions) -> Curve:
     positive, chosen = kind
-    scores, truth, women = found.score[chosen], positive[chosen], _renumbered(found.women[chosen])
+    scores, truth, women = found.score[chosen], positive[chosen], numbered(found.women[chosen])
     drawn = resampled(women, questions.draws, questions.seed)
     false_positive, true_positive = _roc(scores, truth)
     return Curve(
@@ -138,10 +139,6 @@ def _curve(found: Cases, name: str, kind: tuple[Flags, Flags], questions: Questi
         false_positive,
         true_positive,
     )
-
-
-def _renumbered(women: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.unique(women, return_inverse=True)[1].astype(np.int64)
 
 
 def _roc(scores: NDArray[np.float64], positive: Flags) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -14,7 +14,7 @@ import typer
 
 from ai import cohort
 from ai.cohort import CohortError
-from ai.evaluation import cases, report, strategies
+from ai.evaluation import cases, readers, report, strategies
 from ai.evaluation import exams as cohort_exams
 from ai.evaluation.assessment import Assessment, Questions, assess
 from ai.evaluation.comparison import compare
@@ -112,7 +112,7 @@ def _strategies(rows: pl.DataFrame, questions: Questions) -> tuple[Any, tuple[st
         return None, ()
     exams = cohort_exams.exams(rows).exams
     compared = compare(exams, strategies.everything(), Assumptions(), draws=questions.draws, seed=questions.seed)
-    return compared, (section([compared]),)
+    return compared, (section([compared], readers.table(exams)),)
 
 
 def _used(path: Path, settings: Config, questions: Questions) -> Mapping[str, str]:
