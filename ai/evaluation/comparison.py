@@ -10,7 +10,7 @@ import numpy as np
 from ai.evaluation import strategies
 from ai.evaluation.decisions import SWEEP, Assumptions, Replay, meeting
 from ai.evaluation.exams import Exams, Numbers
-from ai.evaluation.metrics import metrics, share
+from ai.evaluation.metrics import Misses, metrics, share
 from ai.evaluation.strategies import Variant
 from ai.evaluation.tally import Sums, sums
 
@@ -87,6 +87,8 @@ def _result(variant: Variant, own: tuple[Sums, Sums], double: tuple[Sums, Sums],
     for name, metric in metrics(assumptions).items():
         values, before = [metric.value(each) for each in own], [metric.value(each) for each in double]
         low, high = _interval(values[1])
+        if isinstance(metric.value, Misses) and values[0] == 0 and not np.isnan(low):
+            high = metric.value.most(own[0])
         difference_low, difference_high = _interval(values[1] - before[1])
         told = (values[0], low, high, values[0] - before[0], difference_low, difference_high)
         estimates[name] = Estimate(*(_number(each) for each in told))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from ai.evaluation.comparison import Comparison, Estimate, Result
@@ -13,29 +14,39 @@ from ai.evaluation.published import Reproduced
 from ai.evaluation.readers import AI_RANGES, Cell
 from ai.evaluation.strategies_picture import picture
 
-_COLUMNS: Mapping[str, tuple[str, int]] = {
-    "reads": ("reads an exam", 2),
-    "workload": ("workload", 2),
-    "consensus_pct": ("consensus %", 1),
-    "recall_pct_mid": ("recall %", 2),
-    "sdc_per_1000_lo": ("SDC / 1000", 2),
-    "detected_per_1000_lo": ("detected / 1000, lo", 2),
-    "detected_per_1000_mid": ("mid", 2),
-    "detected_per_1000_hi": ("hi", 2),
-    "ruled_out_pct": ("ruled out %", 1),
-    "missed_sdc": ("SDC ruled out", 0),
-    "missed_ic": ("IC ruled out", 0),
-    "missed_sdc_per_10000": ("SDC / 10,000 ruled out", 2),
-    "missed_ic_per_10000": ("IC / 10,000 ruled out", 2),
-    "gained_mid": ("gained, mid", 1),
-    "lost_mid": ("lost, mid", 1),
+
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """bare: the number alone, without interval and difference."""
+
+    title: str
+    decimals: int
+    bare: bool = False
+
+
+_COLUMNS: Mapping[str, _Column] = {
+    "reads": _Column("reads an exam", 2),
+    "workload": _Column("workload", 2),
+    "consensus_pct": _Column("consensus %", 1),
+    "recall_pct_mid": _Column("recall %", 2),
+    "sdc_per_1000_lo": _Column("SDC / 1000", 2),
+    "detected_per_1000_lo": _Column("found / 1000, lo", 2, bare=True),
+    "detected_per_1000_mid": _Column("mid", 2),
+    "detected_per_1000_hi": _Column("hi", 2, bare=True),
+    "gained_mid": _Column("gained, mid", 1, bare=True),
+    "lost_mid": _Column("lost, mid", 1, bare=True),
+    "ruled_out_pct": _Column("ruled out %", 1, bare=True),
+    "missed_sdc": _Column("SDC ruled out", 0, bare=True),
+    "missed_ic": _Column("IC ruled out", 0, bare=True),
+    "missed_sdc_per_10000": _Column("SDC of 10,000", 2),
+    "missed_ic_per_10000": _Column("IC of 10,000", 2),
 }
 STYLE = """
-body{font:14px/1.45 system-ui,sans-serif;margin:2em auto;max-width:1200px;padding:0 1em;color:#1a1a1a;background:#fff}
+body{font:13px/1.4 system-ui,sans-serif;margin:2em auto;max-width:1400px;padding:0 1em;color:#1a1a1a;background:#fff}
 .strategies table{border-collapse:collapse;font-variant-numeric:tabular-nums;margin:.6em 0 1.6em}
-.strategies th,.strategies td{padding:.2em .6em;text-align:right;border-bottom:1px solid #ddd;vertical-align:top}
+.strategies th,.strategies td{padding:.2em .5em;text-align:right;border-bottom:1px solid #ddd;vertical-align:top}
 .strategies th:first-child,.strategies td:first-child{text-align:left}
-.strategies small{display:block;color:#666;white-space:nowrap}
+.strategies small{display:block;font-size:10.5px;color:#666;white-space:nowrap}
 .strategies svg{max-width:100%;height:auto}
 """
 
@@ -89,7 +100,7 @@ def _published_cells(found: Reproduced) -> Iterator[str]:
 
 
 def _comparison(found: Comparison) -> str:
-    head = "".join(f"<th>{name}</th>" for name in ("strategy", *(title for title, _ in _COLUMNS.values())))
+    head = "".join(f"<th>{name}</th>" for name in ("strategy", *(column.title for column in _COLUMNS.values())))
     lines = "".join(_line(result) for result in found.results)
     return (
         f"<h3>{escape(found.stratum)}</h3><p>{found.exams:,} exams of {found.women:,} women, {found.following:,} with "
@@ -99,15 +110,17 @@ def _comparison(found: Comparison) -> str:
 
 
 def _line(result: Result) -> str:
-    cells = "".join(f"<td>{_cell(result.metrics[name], decimals)}</td>" for name, (_, decimals) in _COLUMNS.items())
+    cells = "".join(f"<td>{_cell(result.metrics[name], column)}</td>" for name, column in _COLUMNS.items())
     return f'<tr><td title="{escape(result.rule)}">{escape(result.name)}</td>{cells}</tr>'
 
 
-def _cell(estimate: Estimate, decimals: int) -> str:
+def _cell(estimate: Estimate, column: _Column) -> str:
     if estimate.value is None:
         return "–"
-    small = [f"{estimate.low:.{decimals}f}–{estimate.high:.{decimals}f}"] if estimate.low is not None else []
-    if estimate.difference:
+    decimals, small = column.decimals, []
+    if estimate.low is not None and not column.bare:
+        small.append(f"{estimate.low:.{decimals}f}–{estimate.high:.{decimals}f}")
+    if estimate.difference and not column.bare:
         small.append(f"Δ {estimate.difference:+.{decimals}f}{_between(estimate, decimals)}")
     return f"{estimate.value:.{decimals}f}" + "".join(f"<small>{each}</small>" for each in small)
 

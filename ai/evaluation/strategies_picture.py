@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -16,9 +18,10 @@ _LINE, _LETTER = 13, 6.2  # px of a label
 
 @dataclass(frozen=True, slots=True)
 class _Point:
-    """x: workload; low, mid, high: detected of 1,000."""
+    """x: workload; low, mid, high: detected of 1,000. label: the name without words."""
 
     name: str
+    label: str
     rule: str
     x: float
     low: float
@@ -28,7 +31,8 @@ class _Point:
     @classmethod
     def of(cls, result: Result) -> _Point:
         values = [result.metrics[f"detected_per_1000_{way}"].value or 0.0 for way in ("lo", "mid", "hi")]
-        return cls(result.name, result.rule, result.metrics["workload"].value or 0.0, *values)
+        label = re.sub(r"\w+=", "", result.name)
+        return cls(result.name, label, result.rule, result.metrics["workload"].value or 0.0, *values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class _Axis:
     def ticks(self) -> list[float]:
         step = 10 ** np.floor(np.log10(self.high - self.low))
         step = next(each for each in (step, step / 2, step / 5) if (self.high - self.low) / each >= 4)
-        return list(np.arange(np.ceil(self.low / step) * step, self.high + step / 1e6, step))
+        return [step * each for each in range(math.ceil(self.low / step), math.floor(self.high / step) + 1)]
 
 
 def picture(found: Comparison) -> str:
@@ -85,12 +89,12 @@ def _marks(points: Sequence[_Point], across: _Axis, up: _Axis) -> Iterator[str]:
     for place, point in enumerate(points):
         x, low, mid, high = across.at(point.x), up.at(point.low), up.at(point.mid), up.at(point.high)
         colour = "#c2410c" if place == 0 else "#1d4ed8"  # double reading first
-        label = _free(x + 7, mid + 4, len(point.name) * _LETTER, taken)
+        label = _free(x + 7, mid + 4, len(point.label) * _LETTER, taken)
         yield (
             f"<g><title>{escape(point.name)}: {escape(point.rule)}</title>"
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}" stroke="{colour}" stroke-opacity=".45" '
             f'stroke-width="2"/><circle cx="{x:.1f}" cy="{mid:.1f}" r="4" fill="{colour}"/>'
-            f'<text x="{x + 7:.1f}" y="{label:.1f}" fill="{colour}">{escape(point.name)}</text></g>'
+            f'<text x="{x + 7:.1f}" y="{label:.1f}" fill="{colour}">{escape(point.label)}</text></g>'
         )
 
 

@@ -183,7 +183,7 @@ def _remarks(answer: _Answer) -> Iterator[str]:
     for name in answer.strata_without_thresholds:
         yield f"{name}: fewer than {MINIMUM} exams to set thresholds from; its exams follow the readers"
     if answer.ai_visible:
-        yield f"caution: in {answer.ai_visible} exams the readers saw the AI's result, and do not stand for readers without it"
+        yield f"caution: in {answer.ai_visible} exams the readers saw the AI's result, unlike readers without it"
     if answer.held_otherwise:
         yield f"caution: in {answer.held_otherwise} exams a meeting was held without a positive reader, or not with one"
 

@@ -7,8 +7,8 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from ai.evaluation import exams as arrays
 from ai.evaluation import drawn_rounds, strategies
+from ai.evaluation import exams as arrays
 from ai.evaluation.decisions import HI, LO, MID, Assumptions, Decisions, Replay, meeting
 from ai.evaluation.exams import Exams
 from ai.evaluation.simulated import Programme
