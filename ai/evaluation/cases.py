@@ -25,7 +25,8 @@ NEEDED = ("outcome", "ai_score")
 class Flow:
     """What became of every row (STARD's flow). outcomes: of the evaluated; cancers_not_read: SDC and IC among those.
 
-    not_read: reason → exams; small_stratum: read, but of a stratum with too few exams for thresholds.
+    not_read: reason → exams; small_stratum: read, but of a stratum with too few exams for thresholds. ai_visible:
+    of the evaluated, those whose readers saw the AI's result, as far as the table tells.
     """
 
     exams: int
@@ -40,6 +41,7 @@ class Flow:
     evaluated: int
     evaluated_women: int
     outcomes: Mapping[str, int]
+    ai_visible: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,6 +126,7 @@ def _flow(table: pl.DataFrame, gate: pl.Series, read: Flags, small: Flags, rows:
         small_stratum=int(small.sum()),
         evaluated=rows.height,
         evaluated_women=rows["woman_id"].n_unique(),
+        ai_visible=int(_or_null(rows, "ai_visible", pl.Boolean()).fill_null(False).sum()),
         outcomes={each: rows.filter(pl.col("outcome") == each).height for each in Outcome},
     )
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import polars as pl
 import pytest
 from scipy import stats
 
-from ai.evaluation import drawn_rounds
+from ai.evaluation import drawn_rounds, report
 from ai.evaluation.assessment import Assessment, Questions, assess
 from ai.evaluation.reliability import reliability
 from ai.evaluation.simulated import Programme
@@ -101,6 +102,23 @@ def test_a_table_with_nothing_but_scores_and_outcomes_is_evaluated(table: pl.Dat
     assert told.comparisons == ()
     assert {each.who.split(",")[0] for each in told.points} == {"AI"}
     assert told.flow.not_read == {"NO_SCORE": bare["ai_score"].null_count()}
+
+
+def test_a_poor_table_still_gives_a_page(table: pl.DataFrame) -> None:
+    """No readers, no screen-detected cancer, no interval cancer but a few, scores that are no probabilities."""
+    poor = table.select("exam_id", "woman_id", "round", "study_date", pl.col("ai_score") * 10 - 5, "outcome")
+    found = assess(poor.with_columns(pl.col("outcome").replace("SDC", "NONE")), ASKED)
+    used = {"software": "this", "made": "today"}
+    page = report.page(found, report.result(found, used, {}), "Poor & bare")
+    assert "Poor &amp; bare" in page
+    assert "they are no probabilities" in page
+    assert "no readers' scores" in page
+    assert not re.search(r"\bnan\b", re.sub("<svg.*?</svg>", "", page, flags=re.DOTALL))
+
+
+def test_that_readers_saw_the_ai_is_told(table: pl.DataFrame) -> None:
+    seen = assess(table.with_columns((pl.int_range(pl.len()) < 100).alias("ai_visible")), ASKED)
+    assert seen.flow.ai_visible == table.head(100).filter(pl.col("gate") == "READ").height
 
 
 def test_a_system_with_too_few_exams_is_left_out_and_counted(table: pl.DataFrame) -> None:

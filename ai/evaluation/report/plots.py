@@ -100,7 +100,7 @@ def _roc(axes: Axes, found: Assessment, curve: Curve) -> None:
     axes.set(xlabel="without cancer and positive, %", ylabel="with cancer and positive (sensitivity), %")
     axes.legend(loc="lower right", fontsize=8.5, borderaxespad=0.2, labelspacing=0.3)
     points = [each for each in found.points if each.cancers == curve.cancers and "ruled" not in each.who]
-    lowest = min(each.sensitivity.low for each in points)
+    lowest = min((each.sensitivity.low for each in points if each.sensitivity.of), default=0.0)
     closer.set(xlim=(0, 0.12), ylim=(max(0.0, lowest - 0.05), 1.02), title="the readers' part, closer")
     closer.title.set_fontsize(8.5)
     closer.tick_params(labelsize=8)

@@ -77,6 +77,11 @@ def flow(told: Told) -> str:
             '<p class="warn">More than 2 % of the exams have no outcome. If it is missing more often in women with, or '
             "without, cancer, every number below is shifted by it.</p>"
         )
+    if told["flow.ai_visible"]:
+        warning += (
+            f'<p class="warn">In {_count(told, "flow.ai_visible")} of the evaluated exams the readers saw the AI\'s '
+            "result: what they decided, and which cancers are screen-detected, depends on it.</p>"
+        )
     return section("flow", "Who is in it", f'<div class="flow">{"".join(boxes)}</div>', warning)
 
 
