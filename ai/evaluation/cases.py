@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from ai.cohort import READ, Outcome
-from ai.evaluation.exams import MINIMUM, numbered, positions, systems
+from ai.evaluation.exams import MINIMUM, numbered, systems, windows
 
 Flags = NDArray[np.bool_]
 
@@ -90,8 +90,9 @@ def cases(table: pl.DataFrame) -> Cases:
     gate = _or_null(table, "gate", pl.String()).fill_null(READ)
     read = ((gate == READ) & table["ai_score"].is_not_null()).to_numpy()
     strata = systems(table).to_numpy().astype(str)
-    score = table["ai_score"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
-    position, _ = positions(score, numbered(strata), read, read)
+    score = np.where(read, table["ai_score"].cast(pl.Float64).fill_null(float("nan")).to_numpy(), np.nan)
+    number = numbered(strata)
+    position = windows(score, number, read).place(score, number)
     known = table["outcome"].is_not_null().to_numpy()
     placed = ~np.isnan(position)
     chosen = read & known & placed

@@ -3,12 +3,13 @@
 Thresholds are quantiles. t.q of a stratum is the lowest score below which at least the share q of its reference
 window lies, so A(t.q), a score at or above it, is the same as a share below the score (`position`) of q or more. A
 stratum with fewer than MINIMUM exams in its window has no thresholds: its exams follow the readers, as those that the
-gate refused do.
+gate refused do. The rise of a score since the prior is that of its percentile in the window, and its threshold is a
+quantile of the window's rises: so nothing depends on the scale of the AI's scores.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -35,8 +36,8 @@ class Exams:
 
     r1, r2: scores 1–5. held, recalled: the consensus as it was. sdc, ic: the outcome. follows_ai: read by the AI, of
     a stratum with thresholds; all others follow the readers. position: share of the stratum's reference window below
-    the AI's score, 0–1, NaN where it has none. change: the same of the score's change since the prior, NaN without
-    one. right_side: what was flagged is the breast with the cancer; also where the table does not say.
+    the AI's score, 0–1, NaN where it has none. change: the same of the score's rise since the prior, NaN without a
+    prior. right_side: what was flagged is the breast with the cancer; also where the table does not say.
     """
 
     women: NDArray[np.int64]
@@ -121,10 +122,11 @@ def exams(table: pl.DataFrame, *, reference: int = 0) -> Cohort:
         raise ValueError(f"no exam has {', '.join(NEEDED)}")
     names = systems(rows)
     strata = numbered(names.to_numpy())
-    read = (_column(rows, "gate", READ) == READ).fill_null(False).to_numpy() & rows["ai_score"].is_not_null().to_numpy()
+    read = (_column(rows, "gate", READ) == READ).fill_null(True).to_numpy() & rows["ai_score"].is_not_null().to_numpy()
     window = _window(rows["study_date"], strata, read, reference)
-    score, change = rows["ai_score"].to_numpy().astype(float), _change(rows)
-    position, reference_counts = positions(score, strata, read, window)
+    score = np.where(read, _values(rows, "ai_score"), np.nan)
+    position = windows(score, strata, window).place(score, strata)
+    change = np.where(read, _change(rows, strata, window), np.nan)
     found = Exams(
         women=numbered(rows["woman_id"].to_numpy()),
         strata=strata,
@@ -137,13 +139,12 @@ def exams(table: pl.DataFrame, *, reference: int = 0) -> Cohort:
         ic=(rows["outcome"] == Outcome.IC).to_numpy(),
         follows_ai=~np.isnan(position),
         position=position,
-        change=positions(change, strata, ~np.isnan(change) & read, window & ~np.isnan(change))[0],
+        change=windows(change, strata, window).place(change, strata),
         right_side=_right_side(rows),
     )
-    sizes = np.bincount(strata)
     told = [
-        Stratum(str(name), int(n), int(r))
-        for name, n, r in zip(sorted(set(names)), sizes, reference_counts, strict=True)
+        Stratum(str(name), int((strata == number).sum()), int((window & (strata == number)).sum()))
+        for number, name in enumerate(sorted(set(names)))
     ]
     return Cohort(found, rows, tuple(told), left_out)
 
@@ -162,6 +163,7 @@ def _column(table: pl.DataFrame, name: str, absent: str) -> pl.Series:
 
 
 def systems(rows: pl.DataFrame) -> pl.Series:
+    """The stratum of each row in words."""
     parts = [pl.col(name).fill_null("") for name in _SYSTEM if name in rows.columns]
     if not parts:
         return pl.Series("stratum", ["all exams"] * rows.height)
@@ -169,6 +171,7 @@ def systems(rows: pl.DataFrame) -> pl.Series:
 
 
 def numbered(values: NDArray[np.generic]) -> NDArray[np.int64]:
+    """For each value its number among the different ones, from 0 up."""
     return np.asarray(np.unique(values, return_inverse=True)[1], np.int64)
 
 
@@ -184,32 +187,54 @@ def _window(dates: pl.Series, strata: NDArray[np.int64], read: Flags, reference:
     return window
 
 
-def positions(
-    values: Numbers, strata: NDArray[np.int64], read: Flags, window: Flags
-) -> tuple[Numbers, NDArray[np.int64]]:
-    """Share of each stratum's window below each value; NaN where not read or the window is too small."""
-    position, counts = np.full(len(values), np.nan), np.zeros(int(strata.max()) + 1, np.int64)
-    for stratum in range(len(counts)):
-        mine = strata == stratum
-        ordered = np.sort(values[mine & window])
-        counts[stratum] = len(ordered)
-        if len(ordered) >= MINIMUM:
-            position[mine & read] = np.searchsorted(ordered, values[mine & read], side="left") / len(ordered)
-    return position, counts
+@dataclass(frozen=True, slots=True, eq=False)
+class Windows:
+    """Values of the reference windows, and the stratum of each."""
+
+    values: Numbers
+    strata: NDArray[np.int64]
+
+    def place(self, values: Numbers, strata: NDArray[np.int64]) -> Numbers:
+        """Share of its stratum's window below each value; NaN for NaN, and where the window is too small."""
+        place = np.full(len(values), np.nan)
+        for stratum in range(int(strata.max()) + 1):
+            ordered = np.sort(self.values[self.strata == stratum])
+            mine = (strata == stratum) & ~np.isnan(values)
+            if len(ordered) >= MINIMUM:
+                place[mine] = np.searchsorted(ordered, values[mine], side="left") / len(ordered)
+        return place
 
 
-def _change(rows: pl.DataFrame) -> Numbers:
-    """AI score minus that of the prior: of the breast that rose more where both are told, else of the exam."""
-    has, change = set(rows.columns), pl.lit(None, pl.Float64)
-    if "prior_ai_score" in has:
-        change = pl.col("ai_score") - pl.col("prior_ai_score")
-    pairs = [(f"ai_score_{side}", f"prior_ai_score_{side}") for side in ("right", "left")]
-    if {name for pair in pairs for name in pair} <= has:
-        right, left = (pl.col(now) - pl.col(before) for now, before in pairs)
-        both = right.is_not_null() & left.is_not_null()
-        change = pl.when(both).then(pl.max_horizontal(right, left)).otherwise(change)
-    told = rows.with_columns(change.cast(pl.Float64).fill_null(float("nan")).alias("change"))["change"]
-    return np.asarray(told.to_numpy(), float)
+def windows(values: Numbers, strata: NDArray[np.int64], window: Flags) -> Windows:
+    """The windows of exams with these values; window: which of them belong to the window of their stratum."""
+    known = window & ~np.isnan(values)
+    return Windows(values[known], strata[known])
+
+
+def _change(rows: pl.DataFrame, strata: NDArray[np.int64], window: Flags) -> Numbers:
+    """The rise since the prior, in percentiles: of the breast that rose more where both are told, else of the exam."""
+    exam = _rise(rows, ("ai_score",), strata, window)
+    breasts = _rise(rows, ("ai_score_right", "ai_score_left"), strata, window)
+    return np.where(np.isnan(breasts), exam, breasts)
+
+
+def _rise(rows: pl.DataFrame, names: Sequence[str], strata: NDArray[np.int64], window: Flags) -> Numbers:
+    """The highest rise of these scores; NaN where one of them or of the prior's is not told."""
+    if not {each for name in names for each in (name, f"prior_{name}")} <= set(rows.columns):
+        return np.full(rows.height, np.nan)
+    reference = windows(
+        np.concatenate([_values(rows, name) for name in names]),
+        np.tile(strata, len(names)),
+        np.tile(window, len(names)),
+    )
+    now = [reference.place(_values(rows, name), strata) for name in names]
+    before = [reference.place(_values(rows, f"prior_{name}"), strata) for name in names]
+    rises: Numbers = np.max(np.subtract(now, before), axis=0)
+    return rises
+
+
+def _values(rows: pl.DataFrame, name: str) -> Numbers:
+    return np.asarray(rows[name].cast(pl.Float64).fill_null(float("nan")).to_numpy(), float)
 
 
 def _right_side(rows: pl.DataFrame) -> Flags:

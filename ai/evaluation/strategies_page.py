@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from html import escape
 
 from ai.evaluation.comparison import Comparison, Estimate, Result
+from ai.evaluation.losses import Lost
 from ai.evaluation.published import Reproduced
 from ai.evaluation.readers import AI_RANGES, Cell
 from ai.evaluation.strategies_picture import picture
@@ -51,19 +52,22 @@ body{font:13px/1.4 system-ui,sans-serif;margin:2em auto;max-width:1400px;padding
 """
 
 
-def page(comparisons: Sequence[Comparison], cells: Sequence[Cell], published: Sequence[Reproduced], title: str) -> str:
-    """A whole page, self-contained."""
-    body = section(comparisons, cells) + (published_section(published) if published else "")
+def page(title: str, body: str, published: Sequence[Reproduced] = ()) -> str:
+    """A whole page, self-contained. body: of `section`."""
+    body += published_section(published) if published else ""
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{STYLE}</style></head><body><h1>{escape(title)}</h1>{body}</body></html>\n"
     )
 
 
-def section(comparisons: Sequence[Comparison], cells: Sequence[Cell] = ()) -> str:
-    """The part of a report: for each comparison its table and picture; then r1 × r2 × AI."""
+def section(comparisons: Sequence[Comparison], cells: Sequence[Cell] = (), lost: Sequence[Lost] = ()) -> str:
+    """The part of a report: each comparison's table and picture, r1 × r2 × AI, and every cancer lost; "" of nothing."""
+    if not comparisons:
+        return ""
     parts = [_comparison(each) for each in comparisons]
     parts += [_readers(cells)] if cells else []
+    parts += [_losses(lost)] if lost else []
     return f'<section class="strategies"><h2>Strategies</h2>{_NOTE}{"".join(parts)}</section>'
 
 
@@ -154,3 +158,20 @@ def _reader_cell(cell: Cell | None) -> str:
     if cell is None:
         return "<td>–</td>"
     return f"<td>{cell.exams:,}<small>{cell.recalled:,}, {cell.sdc:,}, {cell.ic:,}</small></td>"
+
+
+def _losses(lost: Sequence[Lost]) -> str:
+    """A list that opens for each strategy that costs a cancer."""
+    names = list(dict.fromkeys(each.strategy for each in lost))
+    lists = "".join(_lost_of(name, [each for each in lost if each.strategy == name]) for name in names)
+    return f"<h3>Cancers lost or ruled out</h3>{lists}"
+
+
+def _lost_of(name: str, lost: Sequence[Lost]) -> str:
+    lines = "".join(
+        f"<tr><td>{escape(each.exam_id)}</td><td>{each.outcome}</td><td>{'yes' if each.ruled_out else ''}</td>"
+        f"<td>{each.r1} × {each.r2}</td><td>{'–' if each.ai_score is None else f'{each.ai_score:.4g}'}</td></tr>"
+        for each in lost
+    )
+    head = "<tr><th>exam</th><th>outcome</th><th>ruled out</th><th>r1 × r2</th><th>AI score</th></tr>"
+    return f"<details><summary>{escape(name)}: {len(lost)}</summary><table>{head}{lines}</table></details>"

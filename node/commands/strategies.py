@@ -12,12 +12,13 @@ import typer
 from ai import cohort
 from ai.cohort import CohortError
 from ai.evaluation import exams as arrays
+from ai.evaluation import losses, readers, strategies_page
 from ai.evaluation import published as publication
-from ai.evaluation import readers, strategies_page
 from ai.evaluation import strategies as offer
 from ai.evaluation.comparison import Comparison, Estimate, compare
 from ai.evaluation.decisions import Assumptions
 from ai.evaluation.exams import MINIMUM, NEEDED, Cohort
+from ai.evaluation.losses import Lost
 from ai.evaluation.published import Reproduced
 from ai.evaluation.readers import Cell
 from ai.evaluation.strategies import Variant
@@ -78,6 +79,7 @@ class _Answer:
     """
 
     comparisons: tuple[Comparison, ...] = ()
+    lost: tuple[Lost, ...] = ()
     readers: tuple[Cell, ...] = ()
     published: tuple[Reproduced, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict)
@@ -110,13 +112,18 @@ def strategies(
         raise ConfigError(f"--by: value '{by}' is not allowed; allowed: stratum")
     found = _cohort(cohort_table, reference) if cohort_table is not None else None
     comparisons: tuple[Comparison, ...] = ()
+    costs: tuple[Lost, ...] = ()
     if found is not None:
         assumptions = Assumptions(recall_of_flagged, consensus_cost)
-        comparisons = tuple(_comparisons(found, _variants(strategy or []), assumptions, (draws, seed), by))
-    answer = _answer(found, comparisons, publication.reproduce() if published else [])
+        variants = _variants(strategy or [])
+        comparisons = tuple(_comparisons(found, variants, assumptions, (draws, seed), by))
+        costs = tuple(losses.lost(found, variants, assumptions))
+    answer = _answer(found, (comparisons, costs), publication.reproduce() if published else [])
     if report is not None:
         title = f"Strategies on {cohort_table.name}" if cohort_table is not None else "Strategies, published and here"
-        page = strategies_page.page(answer.comparisons, answer.readers, answer.published, title)
+        page = strategies_page.page(
+            title, strategies_page.section(answer.comparisons, answer.readers, answer.lost), answer.published
+        )
         report.write_text(page, encoding="utf-8")
     if json:
         console.print_json(answer)
@@ -152,13 +159,16 @@ def _comparisons(
         yield compare(exams, variants, assumptions, draws=draws, seed=seed, stratum=stratum.name)
 
 
-def _answer(found: Cohort | None, comparisons: tuple[Comparison, ...], published: Sequence[Reproduced]) -> _Answer:
+def _answer(
+    found: Cohort | None, told: tuple[tuple[Comparison, ...], tuple[Lost, ...]], published: Sequence[Reproduced]
+) -> _Answer:
     if found is None:
         return _Answer(published=tuple(published))
     seen = found.table["ai_visible"].sum() if "ai_visible" in found.table.columns else 0
     exams = found.exams
     return _Answer(
-        comparisons=comparisons,
+        comparisons=told[0],
+        lost=told[1],
         readers=tuple(readers.table(exams)),
         published=tuple(published),
         left_out=found.left_out,

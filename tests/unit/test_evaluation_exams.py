@@ -16,7 +16,7 @@ from ai.evaluation.exams import MINIMUM, exams
 
 def table(scores: Sequence[float | None], **columns: object) -> pl.DataFrame:
     """An exam a woman a day, without any finding unless the columns say otherwise."""
-    size = len(scores)
+    size = len(scores) or MINIMUM
     given = {
         "exam_id": [f"e{i}" for i in range(size)],
         "woman_id": [f"w{i}" for i in range(size)],
@@ -129,3 +129,21 @@ def test_the_flagged_side_is_the_readers_where_they_flagged_else_the_ais(
         **columns,
     )
     assert exams(row).exams.right_side.tolist() == [right]
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_any_scale_of_the_ai_on_which_more_is_more_suspicious_will_do(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    names = (
+        "ai_score",
+        "prior_ai_score",
+        "ai_score_right",
+        "ai_score_left",
+        "prior_ai_score_right",
+        "prior_ai_score_left",
+    )
+    scores = {name: rng.random(MINIMUM) for name in names}
+    made = [table([], **scores), table([], **{name: np.exp(9 * values) for name, values in scores.items()})]
+    one, other = (exams(each).exams for each in made)
+    for name in ("position", "change", "right_side"):
+        assert np.array_equal(getattr(one, name), getattr(other, name))

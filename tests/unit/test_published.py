@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from ai.evaluation import published
 from ai.evaluation.published import ROWS, Reproduced
+from tests.support import REPOSITORY
 
 FOUND = {each.row.number: each for each in published.reproduce()}
 
@@ -50,3 +53,12 @@ def test_the_cohort_has_the_published_totals() -> None:
     discordant = (table["r1"] > 1) != (table["r2"] > 1)
     assert (discordant & (table["outcome"] == "SDC")).sum() == round(0.23 * 752)
     assert len(ROWS) == 11
+
+
+def test_the_page_tells_the_same_numbers() -> None:
+    page = (REPOSITORY / "docs" / "combining.md").read_text(encoding="utf-8")
+    for number, found in FOUND.items():
+        pairs = [(getattr(found.row, name), getattr(found, name)) for name in ("consensus", "recalled", "sdc", "ic")]
+        cells = " | ".join(f"{'–' if one is None else f'{one:,}'} / {other:,}" for one, other in pairs)
+        expected = rf"^\| {number} \| [^|]+ \| {re.escape(cells)} \|$"
+        assert re.search(expected, page, re.MULTILINE), f"row {number}: {cells}"

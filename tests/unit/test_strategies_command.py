@@ -59,6 +59,11 @@ def test_every_number_is_in_the_json(path: Path) -> None:
     ruled_out = whole["results"][1]["metrics"]["ruled_out_pct"]
     assert ruled_out["low"] < ruled_out["value"] < ruled_out["high"]
     assert ruled_out["value"] == pytest.approx(65, abs=2)
+    lost = [each for each in told["lost"] if each["strategy"] == "S2 lower=0.65"]
+    values = {name: whole["results"][1]["metrics"][name]["value"] for name in ("missed_sdc", "missed_ic")}
+    assert sum(each["outcome"] == "SDC" for each in lost) == values["missed_sdc"]
+    assert sum(each["outcome"] == "IC" for each in lost) == values["missed_ic"] > 0
+    assert {each["exam_id"] for each in lost} <= set(TABLE["exam_id"])
     assert sum(cell["exams"] for cell in told["readers"]) == 3000
     assert set(whole["results"][1]["sweep"]) == {"0.2", "0.4", "0.6", "0.8", "1.0"}
 

@@ -1,7 +1,7 @@
 """Rule-out of the unchanged: negative and unread below `lower` if the rise since the prior is below `change`.
 
-Both are quantiles, `change` of the rises (score minus prior score, of the breast that rose more) in the stratum's
-reference window. Without a prior, double reading. Compare with S2 at an equal share ruled out, or it only looks safer
+Both are quantiles, `change` of the rises (in percentiles, of the breast that rose more) in the stratum's reference
+window. Without a prior, double reading. Compare with S2 at an equal share ruled out, or it only looks safer
 because it rules out less.
 """
 
