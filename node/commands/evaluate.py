@@ -82,13 +82,15 @@ def evaluate(
     )
     try:
         found = _found(table, questions, settings)
+        if report_file is not None:
+            page = report.page(found.assessment, found.told, title or f"The AI on {table.name}", found.more)
+            report_file.write_text(page, encoding="utf-8")
     except CohortError as error:
         raise ConfigError(str(error)) from error
+    except OSError as error:
+        raise ConfigError(f"{error.filename or table}: {error.strerror or error}") from error
     except ValueError as error:
         raise ConfigError(f"{table}: {error}") from error
-    if report_file is not None:
-        page = report.page(found.assessment, found.told, title or f"The AI on {table.name}", found.more)
-        report_file.write_text(page, encoding="utf-8")
     if json:
         console.print_json(found.told)
     else:
