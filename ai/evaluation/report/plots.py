@@ -183,8 +183,8 @@ def _reliability(axes: Axes, found: Assessment) -> None:
         axes.errorbar(across[chosen], values[chosen], yerr=ends[:, chosen], **look)
     axes.set(yscale="log", ylabel="observed with SDC or IC, %")
     if probable:
-        ends_of_line = [min(across.min(), floor), 1]
-        axes.plot(ends_of_line, ends_of_line, color="#888888", lw=1, ls="--", label="as the score says")
+        line = [across.min(), 1]
+        axes.plot(line, line, color="#888888", lw=1, ls="--", label="as the score says")
         axes.set(xscale="log", xlabel="mean score, %")
         axes.legend(loc="upper left")
     else:
