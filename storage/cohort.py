@@ -57,6 +57,16 @@ class ReadExam:
     reading_json: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredExam:
+    """An exam that has an answer, and whose it is."""
+
+    study_instance_uid: str
+    patient_id: str
+    issuer_of_patient_id: str
+    study_date: str
+
+
 class CohortFacts:
     """Facts by exam. What is told later replaces what was told before; what is not told stays."""
 
@@ -109,6 +119,17 @@ class CohortFacts:
                 for number, study in session.execute(query):
                     found.setdefault(number, []).append(study)
         return found
+
+    def answered_exams(self) -> list[AnsweredExam]:
+        """Every exam that has an answer, by patient and date."""
+        names = [each.name for each in fields(AnsweredExam)]
+        query = (
+            select(*(getattr(StudyRow, name) for name in names))
+            .where(StudyRow.study_instance_uid.in_(select(ReadingRow.study_instance_uid)))
+            .order_by(StudyRow.patient_id, StudyRow.issuer_of_patient_id, StudyRow.study_date)
+        )
+        with self._database.transaction() as session:
+            return [AnsweredExam(**row._mapping) for row in session.execute(query)]
 
     def read_exams(self) -> Iterator[ReadExam]:
         """Every exam that has an answer, with its latest, by patient and date."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -10,14 +11,28 @@ import typer
 from ai import cohort as tables
 from ai.evaluation import drawn_rounds
 from ai.evaluation.simulated import KINDS, Kind, Programme
-from node import cohort_export, cohort_import, console, holdings
+from node import cohort_export, cohort_import, console, holdings, registry
 from node.cohort_import import FACT_COLUMNS
 from node.console import ConfigOption, JsonOption
 from node.errors import ConfigError
 from node.pseudonyms import Pseudonyms
+from node.registry import COLUMNS_OF_REGISTRY, FollowUp
 
 _USUAL = Programme()
 _File = Annotated[Path, typer.Argument(help=f"CSV or Parquet; columns: {', '.join(FACT_COLUMNS)}.")]
+_Registry = Annotated[
+    Path, typer.Argument(help=f"CSV or Parquet; columns: {', '.join(COLUMNS_OF_REGISTRY)}; the last may be left out.")
+]
+_Until = Annotated[
+    datetime,
+    typer.Option(
+        "--followed-until", formats=["%Y-%m-%d"], help="The file holds every cancer diagnosed up to this day."
+    ),
+]
+_Interval = Annotated[int, typer.Option("--interval-days", min=1, help="Screening interval.")]
+_Assessment = Annotated[
+    int, typer.Option("--assessment-days", min=1, help="A cancer found so soon after a recall was found by screening.")
+]
 _Out = Annotated[Path, typer.Argument(help="The table to write: CSV, or Parquet where the name ends so.")]
 _Skip = Annotated[bool, typer.Option("--skip-unknown", help="Leave out rows of exams that the node does not hold.")]
 _Exams = Annotated[int, typer.Option("--exams", min=1, help="Exams of the table.")]
@@ -53,6 +68,7 @@ def register(app: typer.Typer) -> None:
     """See `node.commands`."""
     group = typer.Typer(help="Cohort tables: readers' decisions and outcomes in, a table out.", no_args_is_help=True)
     group.command("import")(import_)
+    group.command("outcomes")(outcomes)
     group.command("imports")(imports)
     group.command("export")(export)
     group.command("simulate")(simulate)
@@ -73,6 +89,32 @@ def import_(file: _File, *, skip_unknown: _Skip = False, config: ConfigOption = 
             f"{done.file}: {done.rows} rows; {done.added} exams told of for the first time, {done.changed} changed, "
             f"{done.rows - done.added - done.changed - done.skipped} as before, {done.skipped} not held here"
         )
+
+
+def outcomes(
+    file: _Registry,
+    *,
+    followed_until: _Until,
+    interval_days: _Interval = 730,
+    assessment_days: _Assessment = 180,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Take in a cancer registry's file: a row a diagnosis, from which each exam's outcome follows.
+
+    It must hold every breast cancer of the node's women up to --followed-until. Patient IDs are not kept.
+    """
+    follow_up = FollowUp(followed_until.date(), interval_days, assessment_days)
+    with holdings.opened(console.configuration(config)) as held:
+        done = registry.linked(held, file, follow_up)
+    if json:
+        console.print_json(done)
+        return
+    told = ", ".join(f"{count} {outcome}" for outcome, count in done.outcomes.items()) or "none"
+    console.say(f"{done.taken.file}: {done.taken.rows} diagnoses, {done.taken.skipped} of women not held here")
+    console.say(f"outcomes told of {sum(done.outcomes.values())} exams: {told}")
+    for why, count in done.untold.items():
+        console.say(f"not told yet, {why}: {count}")
 
 
 def imports(config: ConfigOption = None, json: JsonOption = False) -> None:

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page
 
 from tests.conftest import PICTURES
-from tests.support_cohort import Evaluated, evaluated
+from tests.support_evaluation import Evaluated, evaluated
 from tests.support_viewer import chromium, window
 
 _NUMBERS = "[...document.querySelectorAll('data')].map(e => [e.dataset.path, e.value, e.dataset.times, e.innerText])"

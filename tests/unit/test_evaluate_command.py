@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from node.cli import make_app
 from node.errors import ConfigError
-from tests.support_cohort import evaluated
+from tests.support_evaluation import evaluated
 
 HEADER = "exam_id,woman_id,round,study_date,outcome,ai_score"
 
