@@ -20,7 +20,9 @@ How the cohort is built, and from what:
    an exam was positive to one or both, it was recalled with the same chance: nothing published says otherwise, and it
    makes the recalls of single reading too few.
 
-No number of `ROWS` 1, 2 and 6–10 went in.
+No consensus, recall or SDC of `ROWS` 1, 2 and 6–10 went in. Of their interval cancers one number did: that bands 1–5
+have one in consensus is the difference of rows 7 and 3 to 5, so row 7's is no test. The 602 and 63 of point 2 could not
+be looked up again when this was written.
 """
 
 from __future__ import annotations
