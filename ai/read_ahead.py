@@ -95,12 +95,13 @@ class ReadAhead:
     def _next_batch(self) -> list[_Waiting]:
         """The first exams that are prepared; waits for one, and a little for more. Empty at the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._ready(1) or (self._closed and not self._waiting))
-            self._changed.wait_for(lambda: self._ready(self._pace.batch), self._pace.wait_s)
+            self._changed.wait_for(lambda: self._count_ready() or self._at_the_end())
+            whole = self._pace.batch
+            self._changed.wait_for(lambda: self._count_ready() == whole or self._at_the_end(), self._pace.wait_s)
             return [self._waiting.popleft() for _ in range(self._count_ready())]
 
-    def _ready(self, count: int) -> bool:
-        return self._count_ready() >= min(count, max(1, len(self._waiting)))
+    def _at_the_end(self) -> bool:
+        return self._closed and not self._waiting
 
     def _count_ready(self) -> int:
         """How many exams at the head of the queue are prepared, at most a batch of them."""
