@@ -51,6 +51,8 @@ class ReadAhead:
         at_once = min(pace.room, max(1, threads // len(STANDARD_VIEWS)))
         self._preparing = ThreadPoolExecutor(at_once, thread_name_prefix="prepare")
         self._finishing = ThreadPoolExecutor(1, thread_name_prefix="finish")
+        for pool, count in ((self._preparing, at_once), (self._finishing, 1)):
+            _start_threads(pool, count)
         self._computing = threading.Thread(target=self._compute, name="compute")
         self._room = threading.BoundedSemaphore(pace.room)
         self._changed = threading.Condition()
@@ -131,3 +133,11 @@ class ReadAhead:
             self._answered(ticket, outcome)
         finally:
             self._room.release()
+
+
+def _start_threads(pool: ThreadPoolExecutor, count: int) -> None:
+    """Now, and not in the middle of an exam, when there may be no memory for them."""
+    met = threading.Barrier(count + 1)
+    for _ in range(count):
+        pool.submit(met.wait)
+    met.wait()

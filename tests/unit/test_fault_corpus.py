@@ -25,6 +25,7 @@ PIXEL_FAULTS = [fault for fault in VIEW_FAULTS if fault.seen_in is SeenIn.PIXELS
 #: The system's own codes, and where each is brought about for real.
 ELSEWHERE = {
     ReasonCode.READER_FAILED: "tests/faults/test_decoder_crash.py",
+    ReasonCode.OUT_OF_MEMORY: "tests/faults/test_reader.py",
     ReasonCode.MODEL_FAILED: "test_a_model_that_fails, here",
     ReasonCode.INSTANCE_UNREADABLE: "test_a_file_that_is_not_the_image, here",
     ReasonCode.REPEAT: "tests/unit/test_good_exams.py",
