@@ -21,14 +21,13 @@ from pydicom import dcmread
 
 from ai import bundle
 from ai.bundle import Bundle
-from ai.calibration import OperatingPoints
+from ai.calibration import NO_WINDOW, OperatingPoints
 from ai.device import chosen
 from ai.eligibility import EligibilityRules
 from ai.exam import Exam
 from ai.findings import ReadOutcome
 from ai.inference import Engine
 from ai.models import DetectionModel, gmic
-from ai.published_gmic import NO_WINDOW
 from ai.read_ahead import Pace, ReadAhead
 from ai.request import ReadRequest
 from ai.self_check import SelfCheck
