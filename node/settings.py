@@ -293,13 +293,8 @@ class ReadingSettings(Settings):
         default=Path("mammo-node-data/calibration"),
         description="Folder of the calibrations that `mammo-node calibrate apply` makes count, with their history.",
     )
-    device: Devices = Field(
-        default=("cpu",),
-        description="Where models run: a reading process on each device named (on one named twice, two).",
-    )
-    threads: int | None = Field(
-        default=None, ge=1, le=1024, description="CPU threads of a reading process; null: the cores are shared out."
-    )
+    device: Devices = Field(default=("cpu",), description="Where models run: one reading process for each name.")
+    threads: int | None = Field(default=None, ge=1, le=1024, description="CPU threads of each; null: a share of them.")
     batch: int | None = Field(
         default=None, ge=1, le=64, description="Exams computed together, at most; null: 1 on cpu, 4 on cuda."
     )
