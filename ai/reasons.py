@@ -203,6 +203,12 @@ class ReasonCode(StrEnum):
         "contrast-enhanced image",
         "nothing: the model knows plain mammograms only",
     )
+    # the system, again
+    OUT_OF_MEMORY = (
+        "OUT_OF_MEMORY",
+        "not enough memory to read this exam",
+        "give the reading process more memory, or lower reading.prefetch; then requeue these exams with --read",
+    )
 
 
 class CautionCode(StrEnum):

@@ -44,7 +44,9 @@ class Node:
         self.index, self.outbox = Index(self.database), Outbox(self.database)
         self.store = ObjectStore(config.storage.object_folder)
         self.reader = Reader(config.reading)
-        self._jobs = DurableJobs(engine, _queues(config), executor="embedded", lock_file=config.storage.lock_file)
+        self._jobs = DurableJobs(
+            engine, _queues(config, self.reader.room), executor="embedded", lock_file=config.storage.lock_file
+        )
         rooms = Rooms(
             config=config, database=self.database, store=self.store, reader=self.reader, jobs=self._jobs, passed=passed
         )
@@ -100,6 +102,6 @@ class Node:
         log.info("stopped")
 
 
-def _queues(config: Config) -> dict[str, int]:
+def _queues(config: Config, exams_at_a_time: int) -> dict[str, int]:
     delivery = {f"{Stage.DELIVER}-{name}": target.concurrency for name, target in config.destinations.items()}
-    return {str(Stage.READ): 1, str(Stage.REPORT): 1, str(Stage.SHADOW): 1, **delivery}
+    return {str(Stage.READ): exams_at_a_time, str(Stage.REPORT): 1, str(Stage.SHADOW): 1, **delivery}

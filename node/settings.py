@@ -67,6 +67,12 @@ AETitle = Annotated[
 Address = Annotated[
     str | None, AfterValidator(_address), Allowed("an IP address, a network such as 10.1.2.0/24, or null")
 ]
+Devices = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")], ...],
+    BeforeValidator(_listed),
+    Field(min_length=1),
+    Allowed("cpu, cuda (the first GPU) or cuda:N, or a list of these"),
+]
 Name = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"),
@@ -288,10 +294,15 @@ class ReadingSettings(Settings):
         default=Path("mammo-node-data/calibration"),
         description="Folder of the calibrations that `mammo-node calibrate apply` makes count, with their history.",
     )
-    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$"), Allowed("cpu, cuda, or cuda:N for one GPU")] = Field(
-        default="cpu", description="Where models run."
+    device: Devices = Field(default=("cpu",), description="Where models run: one reading process for each name.")
+    threads: int | None = Field(default=None, ge=1, le=1024, description="CPU threads of each; null: a share of them.")
+    batch: int | None = Field(
+        default=None, ge=1, le=64, description="Exams computed together, at most; null: 1 on cpu, 4 on cuda."
     )
-    threads: int | None = Field(default=None, ge=1, le=1024, description="CPU threads of a reader; null: one per core.")
+    batch_wait_ms: float = Field(default=5.0, ge=0, le=1000, description="Time for a batch to fill.")
+    prefetch: int | None = Field(
+        default=None, ge=0, le=256, description="Exams decoded ahead, some 200 MB each; null: 1 on cpu, 8 on cuda."
+    )
     max_attempts: int = Field(default=3, ge=1, le=100, description="Failed attempts before an exam is NOT_READ.")
     timeout_s: Seconds = Field(
         default=600.0, description="A reading that takes longer is stopped and counts as failed."

@@ -15,7 +15,7 @@ from ai.findings import Category, Reading, ReadOutcome
 from ai.reasons import Reason, ReasonCode
 from node import delivery, drift, findable, logs, routing
 from node.destinations import Outgoing
-from node.errors import ReaderStopped
+from node.errors import ReaderOutOfMemory, ReaderStopped, ReaderUnavailable
 from node.exams import StoredExam, header, stored_exam
 from node.pipeline.jobs import Job, NotFinished, Stage
 from node.pipeline.rooms import Rooms, tell
@@ -33,6 +33,7 @@ log = logs.get(__name__)
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 300.0
 _REPORT_ATTEMPTS = 5
+_UNAVAILABLE_S = 30.0
 
 
 class Stages:
@@ -56,6 +57,9 @@ class Stages:
                 stage(job)
             except ReaderStopped as stopped:
                 raise NotFinished from stopped
+            except ReaderUnavailable as error:
+                log.warning("no reader", error=str(error))
+                self._wait(job, str(error))
             except Exception as error:
                 log.exception("stage failed", stage=job.stage)
                 if job.stage is Stage.SHADOW:  # nobody waits for it: the comparison goes without this exam
@@ -68,10 +72,16 @@ class Stages:
         study = self._index.study(job.study_instance_uid)
         if study is None or study.revision != job.revision or study.state is not StudyState.READING:
             return
-        if study.failures >= self._rooms.config.reading.max_attempts:
-            outcome = self._not_read(job, study.failures)
+        most = self._rooms.config.reading.max_attempts
+        if study.failures >= most:
+            outcome = self._not_read(job, ReasonCode.READER_FAILED, study.failures)
         else:
-            outcome = self._attempt(job, study)
+            try:
+                outcome = self._attempt(job, study)
+            except ReaderOutOfMemory:
+                if study.failures + 1 < most:
+                    raise
+                outcome = self._not_read(job, ReasonCode.OUT_OF_MEMORY, most)
         self._rooms.passed("read: done")
         self._save(job, outcome.reading, outcome)
         self._rooms.passed("read: committed")
@@ -82,12 +92,12 @@ class Stages:
         # a prior that the reader dies of does not cost the exam at hand: the next attempt goes without
         wanted = self._rooms.reader.priors if study.failures == 0 else 0
         given = self._priors.beside(stored, study, instances, wanted)
-        outcome = self._rooms.reader.read(given.exam, given.files, job.revision)
+        outcome = self._rooms.reader.read(given.exam, given.files, job.revision, alone=study.failures > 0)
         return replace(outcome, reading=_telling(outcome.reading, stored))
 
-    def _not_read(self, job: Job, failures: int) -> ReadOutcome:
+    def _not_read(self, job: Job, code: ReasonCode, attempts: int) -> ReadOutcome:
         """The answer after the last attempt. It looks at no file: whatever made the attempts fail must not stop it."""
-        reason = Reason(ReasonCode.READER_FAILED, detail=f"{failures} attempts")
+        reason = Reason(code, detail=f"{attempts} attempts")
         reading = Reading(
             study_instance_uid=job.study_instance_uid,
             revision=job.revision,
@@ -243,6 +253,13 @@ class Stages:
             due = (datetime.now(UTC) + timedelta(seconds=delay_s)).isoformat(timespec="seconds")
             tell(index, job.study_instance_uid, job.revision, job.stage, f"failed: {why}; again at {due}")
             self._follow(session, job, delay_s)
+
+    def _wait(self, job: Job, why: str) -> None:
+        """Once more later, for a reason that has nothing to do with the exam and counts against it no attempt."""
+        with self._rooms.database.transaction() as session:
+            index = Index(self._rooms.database.joining(session))
+            tell(index, job.study_instance_uid, job.revision, job.stage, f"waits {_UNAVAILABLE_S:g} s: {why}")
+            self._follow(session, job, _UNAVAILABLE_S)
 
     def _hold(self, job: Job, state: StudyState, why: str) -> None:
         if self._index.advance(job.study_instance_uid, job.revision, {state: StudyState.HELD}):
