@@ -109,7 +109,7 @@ class Process:
     def output(self) -> str:
         return "".join(self.lines)
 
-    def wait_for_line(self, part: str, timeout_s: float = 30) -> str:
+    def wait_for_line(self, part: str, timeout_s: float = 90) -> str:
         """The first line that contains `part`; fails, with the output, when there is none in time."""
         end = time.monotonic() + timeout_s
         while True:
