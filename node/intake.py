@@ -26,9 +26,18 @@ from ai.eligibility import EligibilityRules, judge_view
 from ai.exam import View
 from node import completeness, findable, logs, routing
 from node.config import Config
-from node.errors import MismatchedInstance, NodeError, NotUnderstood, OutOfDatabase, OutOfResources, UnsupportedSOPClass
+from node.errors import (
+    MismatchedInstance,
+    NodeError,
+    NotUnderstood,
+    OutOfDatabase,
+    OutOfResources,
+    RefusedByRule,
+    UnsupportedSOPClass,
+)
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from node.settings import Rule
+from node.routing import Router
+from node.settings_routing import Rule
 from storage.database import DatabaseUnavailable
 from storage.index import Index
 from storage.objects import ObjectStore, Written, is_valid_uid
@@ -90,9 +99,12 @@ class Intake:
         outbox: Outbox,
         store: ObjectStore,
         *,
+        router: Router | None = None,
         passed: Callable[[str], None] = lambda _point: None,
     ) -> None:
+        """router: the rules, where they can change while the node runs; without one, those of `config`."""
         self._config = config
+        self._router = router or Router(config)
         self._index = index
         self._outbox = outbox
         self._store = store
@@ -102,7 +114,7 @@ class Intake:
         """Store and index one instance; durable on return.
 
         Raises a NodeError whose `dimse_status` is the answer: OutOfResources (disk or database), NotUnderstood and
-        MismatchedInstance (the bytes are kept aside), UnsupportedSOPClass (no routing rule takes it).
+        MismatchedInstance (the bytes are kept aside), UnsupportedSOPClass (no routing rule takes it), RefusedByRule.
         """
         try:
             self._check_room(len(incoming.encoded))
@@ -149,10 +161,7 @@ class Intake:
         if self._outbox.is_own_result(incoming.sop_instance_uid):
             log.info("own result came back", sop=incoming.sop_instance_uid, study=study)
             return Accepted(Outcome.OWN_RESULT, study, series)
-        rule = routing.decide(self._config.routing, routing.facts(header, incoming.calling_ae_title))
-        if rule is None or rule.action == "refuse":
-            why = f"routing rule '{rule.name}' refuses it" if rule else "no routing rule takes it"
-            raise UnsupportedSOPClass(f"SOP class {incoming.sop_class_uid}: {why}")
+        rule = self._rule(incoming, header)
         written = self._store.put(
             [file_prefix(incoming), incoming.encoded],
             study_instance_uid=study,
@@ -163,6 +172,17 @@ class Intake:
         outcome = self._add(_instance(incoming, header, rule, written), findable.entry(header), incoming)
         self._passed("intake: row committed")
         return Accepted(outcome, study, series)
+
+    def _rule(self, incoming: Incoming, header: Dataset) -> Rule:
+        """The rule that takes the instance. Raises UnsupportedSOPClass, RefusedByRule."""
+        rule = self._router.decide(routing.facts(header, incoming.calling_ae_title))
+        what = f"SOP class {incoming.sop_class_uid}"
+        if rule is None:
+            raise UnsupportedSOPClass(f"{what}: no routing rule takes it")
+        if rule.action == "refuse":
+            why = f"{what}: routing rule '{rule.name}' refuses it"
+            raise RefusedByRule(why, rule.status, rule.http_status)
+        return rule
 
     def _add(self, instance: Instance, entry: Entry, incoming: Incoming) -> Outcome:
         def due_at(views: frozenset[str]) -> datetime:

@@ -58,6 +58,11 @@ class Reader:
         self._serving: Serving | None = None
 
     @property
+    def settings(self) -> ReadingSettings:
+        """How it reads."""
+        return self._settings
+
+    @property
     def algorithm(self) -> Algorithm:
         """The detection model's identification, known once the reader has started."""
         return self._served.algorithm

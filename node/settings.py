@@ -36,7 +36,7 @@ def _database_in_folder(url: str, info: ValidationInfo) -> str:
     return url
 
 
-def _bundle_in_folder(bundle: str, info: ValidationInfo) -> str:
+def bundle_in_folder(bundle: str, info: ValidationInfo) -> str:
     """A bundle with a slash or an ending is a path; a bare word is one that is shipped."""
     return str(_in_folder(Path(bundle), info)) if "/" in bundle or "." in bundle else bundle
 
@@ -54,7 +54,8 @@ def _with_host(url: str) -> str:
     return url
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
+    """One text as a list of one."""
     return (value,) if isinstance(value, str) else value
 
 
@@ -78,7 +79,7 @@ Seconds = Annotated[float, Field(gt=0, le=86400)]
 Percentile = Annotated[float, Field(gt=0, lt=100)]
 FilePath = Annotated[Path, AfterValidator(_in_folder)]
 Patterns = Annotated[
-    tuple[str, ...], BeforeValidator(_listed), Allowed("a text or a list of texts; * stands for any characters")
+    tuple[str, ...], BeforeValidator(listed), Allowed("a text or a list of texts; * stands for any characters")
 ]
 
 
@@ -218,30 +219,9 @@ class Destination(Settings):
     )
     max_retry_s: Seconds = Field(default=600.0, description="Longest wait between two attempts.")
     concurrency: int = Field(default=1, ge=1, le=32, description="Deliveries to this destination at the same time.")
-
-
-class When(Settings):
-    """What an instance must be for a rule to apply: every key that is given must match, by any of its patterns."""
-
-    calling_ae_title: Patterns = Field(default=(), description="Calling AE title of the sender.")
-    sop_class_uid: Patterns = Field(default=(), description="SOP Class UID (0008,0016).")
-    modality: Patterns = Field(default=(), description="Modality (0008,0060).")
-    manufacturer: Patterns = Field(default=(), description="Manufacturer (0008,0070).")
-    manufacturer_model_name: Patterns = Field(default=(), description="Manufacturer's Model Name (0008,1090).")
-    institution_name: Patterns = Field(default=(), description="Institution Name (0008,0080).")
-    station_name: Patterns = Field(default=(), description="Station Name (0008,1010).")
-
-
-class Rule(Settings):
-    """What happens to an instance. Rules are tried in order and the first that matches decides."""
-
-    name: Name = Field(description="The rule's name, as logs and pages show it.")
-    when: When = Field(default=When(), description="What the instance must be; empty matches everything.")
-    action: Literal["read", "store", "refuse"] = Field(
-        default="read", description="read: store, and read the exam; store: keep it only; refuse: do not accept it."
-    )
-    destinations: Patterns = Field(
-        default=(ALL,), description='Destinations of the results of a read exam; "*" is all.'
+    answers: Patterns = Field(
+        default=(),
+        description='AE titles of senders whose results come here where a rule says "@sender"; the peer\'s own is one.',
     )
 
 
@@ -266,7 +246,7 @@ class OperatingPoints(Settings):
 class ReadingSettings(Settings):
     """How exams are read."""
 
-    bundles: tuple[Annotated[str, AfterValidator(_bundle_in_folder)], ...] = Field(
+    bundles: tuple[Annotated[str, AfterValidator(bundle_in_folder)], ...] = Field(
         default=("demo",), description="Model bundles: a shipped one's name, or a path to a folder or .zip."
     )
     strategy: str = Field(default="screening", min_length=1, description="Way of turning model outputs into a reading.")
@@ -346,7 +326,7 @@ class WebSettings(Settings):
     ] = Field(default=None, description="Where a proxy shows `path` to others; null: as the request calls it.")
     allowed_origins: Annotated[
         tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")], ...],
-        BeforeValidator(_listed),
+        BeforeValidator(listed),
         Allowed('origins such as http://127.0.0.1:3000, or "*" for any'),
     ] = Field(default=(), description="Web pages from elsewhere that a browser lets read the answers (CORS).")
     calling_ae_title: AETitle = Field(

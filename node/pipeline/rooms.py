@@ -9,7 +9,8 @@ from typing import Any
 
 from node.config import Config
 from node.pipeline.jobs import Job, JobQueue, Stage
-from node.reader import Reader
+from node.readers import Readers
+from node.routing import Router
 from storage.database import Database
 from storage.index import Index
 from storage.objects import ObjectStore
@@ -23,7 +24,8 @@ class Rooms:
     config: Config
     database: Database
     store: ObjectStore
-    reader: Reader
+    router: Router
+    readers: Readers
     jobs: JobQueue
     passed: Callable[[str], None] = lambda _point: None
 

@@ -13,19 +13,20 @@ from typing import Any
 
 from ai.findings import Category, Reading, ReadOutcome
 from ai.reasons import Reason, ReasonCode
-from node import delivery, findable, logs, routing
+from node import delivery, findable, logs
 from node.destinations import Outgoing
 from node.errors import ReaderStopped
 from node.exams import StoredExam, header, stored_exam
 from node.pipeline.jobs import Job, NotFinished, Stage
 from node.pipeline.rooms import Rooms, tell
 from node.priors import Priors
+from node.reader import Reader
 from node.reporting import NoSource, Reporting
 from storage.database import Database
 from storage.index import Index
 from storage.objects import AlteredObject
 from storage.outbox import Outbox
-from storage.records import DeliveryState, Refusal, StoredReading, Study, StudyState
+from storage.records import DeliveryState, Instance, Refusal, StoredReading, Study, StudyState
 
 log = logs.get(__name__)
 
@@ -62,30 +63,31 @@ class Stages:
         study = self._index.study(job.study_instance_uid)
         if study is None or study.revision != job.revision or study.state is not StudyState.READING:
             return
-        if study.failures >= self._rooms.config.reading.max_attempts:
-            outcome = self._not_read(job, study.failures)
+        instances = self._index.instances(job.study_instance_uid)
+        reader = self._rooms.readers.of(instance.rule for instance in instances if instance.to_read)
+        if study.failures >= reader.settings.max_attempts:
+            outcome = self._not_read(job, study.failures, reader)
         else:
-            outcome = self._attempt(job, study)
+            outcome = self._attempt(job, study, instances, reader)
         self._rooms.passed("read: done")
         self._save(job, outcome.reading, outcome)
         self._rooms.passed("read: committed")
 
-    def _attempt(self, job: Job, study: Study) -> ReadOutcome:
-        instances = self._index.instances(job.study_instance_uid)
+    def _attempt(self, job: Job, study: Study, instances: Sequence[Instance], reader: Reader) -> ReadOutcome:
         stored = stored_exam(study, instances, self._rooms.store)
         # a prior that the reader dies of does not cost the exam at hand: the next attempt goes without
-        wanted = self._rooms.reader.priors if study.failures == 0 else 0
+        wanted = reader.priors if study.failures == 0 else 0
         given = self._priors.beside(stored, study, instances, wanted)
-        outcome = self._rooms.reader.read(given.exam, given.files, job.revision)
+        outcome = reader.read(given.exam, given.files, job.revision)
         return replace(outcome, reading=_telling(outcome.reading, stored))
 
-    def _not_read(self, job: Job, failures: int) -> ReadOutcome:
+    def _not_read(self, job: Job, failures: int, reader: Reader) -> ReadOutcome:
         """The answer after the last attempt. It looks at no file: whatever made the attempts fail must not stop it."""
         reason = Reason(ReasonCode.READER_FAILED, detail=f"{failures} attempts")
         reading = Reading(
             study_instance_uid=job.study_instance_uid,
             revision=job.revision,
-            algorithm=self._rooms.reader.algorithm,
+            algorithm=reader.algorithm,
             category=Category.NOT_READ,
             started_at=datetime.now(UTC),
             reasons=(reason,),
@@ -131,7 +133,12 @@ class Stages:
             return
         instances = self._index.instances(job.study_instance_uid)
         to_read = [instance for instance in instances if instance.to_read]
-        names = routing.destinations(self._rooms.config, dict.fromkeys(instance.rule for instance in to_read))
+        taken = dict.fromkeys((instance.rule, instance.calling_ae_title) for instance in to_read)
+        names = self._rooms.router.destinations(taken)
+        if not names:
+            senders = ", ".join(sorted({sender for _, sender in taken}))
+            self._hold(job, StudyState.REPORTING, f"no destination leads back to its sender, {senders}")
+            return
         earlier = [result for result in self._outbox.results(job.study_instance_uid) if result.revision < job.revision]
         prior = self._priors.result(Reading.from_json(stored.reading_json), study, instances)
         try:

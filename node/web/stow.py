@@ -14,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from node import logs
-from node.errors import BadQuery, NodeError, NotUnderstood, OutOfResources, TooLarge
+from node.errors import BadQuery, NodeError, NotUnderstood, OutOfResources, RefusedByRule, TooLarge
 from node.findable import RETRIEVE_URL
 from node.intake import Accepted, Incoming, Outcome
 from node.part10 import Envelope, envelope
@@ -111,12 +111,15 @@ async def _drained(request: Request) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """An instance that was not stored, and why; found: what it says it is, None where it does not say."""
+    """An instance that was not stored, and why; found: what it says it is, None where it does not say.
+
+    sums_up: where nothing was stored, http_status answers for the whole request.
+    """
 
     found: Envelope | None
     reason: int
     http_status: int
-    short_of_room: bool = False
+    sums_up: bool = False
 
 
 @dataclass(slots=True)
@@ -137,8 +140,8 @@ class _Receiving:
             self.stored.append((found, self._accept(found, content)))
         except NodeError as error:
             log.warning("not accepted", status=f"0x{error.dimse_status:04X}", why=str(error))
-            short = isinstance(error, OutOfResources)
-            self.failed.append(_Failure(found, error.dimse_status, error.http_status, short))
+            sums_up = isinstance(error, OutOfResources | RefusedByRule)
+            self.failed.append(_Failure(found, error.dimse_status, error.http_status, sums_up))
         except Exception:  # the sender is told, and the other instances are stored
             log.exception("not accepted")
             self.failed.append(_Failure(found, _PROCESSING_FAILURE, 409))
@@ -182,7 +185,9 @@ class _Receiving:
 
     def _status(self) -> int:
         if not self.stored:
-            return self.failed[0].http_status if all(each.short_of_room for each in self.failed) else 409
+            codes = [each.http_status if each.sums_up else 409 for each in self.failed]
+            # what may be sent again later outweighs what may not
+            return max(codes) if all(each.sums_up for each in self.failed) else 409
         coerced = any(accepted.outcome is Outcome.KEPT_ASIDE for _, accepted in self.stored)
         return 202 if self.failed or coerced else 200
 

@@ -216,7 +216,8 @@ def test_an_unknown_option_of_a_result(kind: str) -> None:
 def test_a_destination_without_results() -> None:
     offered = ", ".join(results.offered())
     assert faults(destinations=destination(results=[])) == [
-        f"destinations.PACS.results: value [] is not allowed; allowed: at least one of {offered}"
+        f"destinations.PACS.results: value [] is not allowed; allowed: at least one of {offered}; [] only where a rule "
+        "forwards instances there"
     ]
 
 
@@ -248,7 +249,7 @@ def test_a_rule_whose_results_may_all_be_silent() -> None:
 
 def test_a_rule_with_an_unknown_destination() -> None:
     assert faults(routing=[{"name": "all", "destinations": "PASC"}]) == [
-        "routing.0.destinations: value 'PASC' is not allowed; allowed: results, or \"*\" for all"
+        'routing.0.destinations: value \'PASC\' is not allowed; allowed: results, "*" for all, or "@sender"'
     ]
 
 
