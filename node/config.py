@@ -225,6 +225,9 @@ def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:
             yield fault((*at, "folder"), None, "a path")
         if destination.type == "dicomweb_store":
             yield from _server_faults(destination.server, (*at, "server"))
+        if "results" not in destination.model_fields_set:
+            offered = ", ".join(results.offered())
+            yield told((*at, "results"), f"a value is required; allowed: {offered}; [] where rules only forward there")
         if destination.first_retry_s > destination.max_retry_s:
             limit = f"at most max_retry_s, {destination.max_retry_s:g}"
             yield fault((*at, "first_retry_s"), destination.first_retry_s, limit)

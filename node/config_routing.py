@@ -28,8 +28,9 @@ class Known(Protocol):
 
 
 def back_to(sender: str | None, known: Known) -> tuple[str, ...]:
-    """Destinations that lead back to the AE title `sender`: to its peer, or named so; None: to whoever it may be."""
-    return tuple(name for name, each in known.destinations.items() if _answers(each, known, sender))
+    """Destinations that take results back to the AE title `sender`, its peer's or named so; None: to whoever it is."""
+    takes = {name: each for name, each in known.destinations.items() if each.results}
+    return tuple(name for name, each in takes.items() if _answers(each, known, sender))
 
 
 def _answers(destination: Destination, known: Known, sender: str | None) -> bool:
@@ -52,8 +53,6 @@ def faults(rules: Sequence[Rule], known: Known) -> Iterator[InitErrorDetails]:
         yield from _names(rule, at, known)
         if rule.action == "read":
             yield from _destination_faults(rule, at, known)
-    without_results = [*_without_results(rules, known)]
-    yield from without_results or _silent_rules(rules, known)
 
 
 def _misplaced(rule: Rule, at: Location) -> Iterator[InitErrorDetails]:
@@ -97,12 +96,7 @@ def _destination_faults(rule: Rule, at: Location, known: Known) -> Iterator[Init
             yield fault(place, name, f'{names}, "*" for all, or "{SENDER}"')
     if SENDER in rule.destinations and not back_to(None, known):
         yield fault(place, SENDER, "destinations of which one has a peer, or answers to an AE title")
-
-
-def _silent_rules(rules: Sequence[Rule], known: Known) -> Iterator[InitErrorDetails]:
-    for index, rule in enumerate(rules):
-        if rule.action == "read":
-            yield from _silence(rule, ("routing", index, "destinations"), known)
+    yield from _silence(rule, place, known)
 
 
 def _silence(rule: Rule, place: Location, known: Known) -> Iterator[InitErrorDetails]:
@@ -115,16 +109,8 @@ def _silence(rule: Rule, place: Location, known: Known) -> Iterator[InitErrorDet
         groups = [[*groups[0], name] for name in back_to(None, known)]
     for names in groups:
         chosen = {choice.kind for name in names for choice in known.destinations[name].results}
-        if names and chosen <= kinds and not chosen & set(always):
+        told = any("results" not in known.destinations[name].model_fields_set for name in names)
+        if names and not told and chosen <= kinds and not chosen & set(always):
             text = f"destinations of which one gets a result that every exam has: {', '.join(always)}"
             yield fault(place, list(rule.destinations), text)
             return
-
-
-def _without_results(rules: Sequence[Rule], known: Known) -> Iterator[InitErrorDetails]:
-    """A destination may be without results only where rules forward to it."""
-    forwarded = {name for rule in rules for name in rule.forward}
-    for name, destination in known.destinations.items():
-        if not destination.results and results.offered() and name not in forwarded:
-            allowed = f"at least one of {', '.join(results.offered())}; [] only where a rule forwards instances there"
-            yield fault(("destinations", name, "results"), [], allowed)

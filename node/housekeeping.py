@@ -64,6 +64,7 @@ class Housekeeper:
         while not self._ended.wait(_TICK_S):
             try:
                 self.complete(datetime.now(UTC))
+                self._orders.forward()
                 if self._is_time("reconcile", _RECONCILE_S):
                     self._orders.reconcile()
                 if self._is_time("retain", _RETENTION_S):

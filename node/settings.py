@@ -211,7 +211,9 @@ class Destination(Settings):
     server: DicomwebServer | None = Field(default=None, description="dicomweb_store: the server.")
     folder: FilePath | None = Field(default=None, description="folder: where the files are put.")
     results: tuple[ResultChoice, ...] = Field(
-        default=(), description="Result objects to deliver: names, or mappings of `kind` and its options."
+        default=(),
+        description="Result objects to deliver: names, or mappings of `kind` and its options; must be written: [] for a "
+        "destination that only gets what rules forward.",
     )
     max_attempts: int = Field(default=500, ge=1, description="Attempts before a delivery is given up, visibly.")
     first_retry_s: Seconds = Field(

@@ -9,7 +9,7 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from storage import schema
+from storage import schema, schema_traffic
 
 
 class SchemaMismatch(RuntimeError):
@@ -37,7 +37,7 @@ class Database:
         Raises SchemaMismatch when the database is of another version, DatabaseUnavailable when it is none.
         """
         try:
-            schema.Base.metadata.create_all(self.engine)
+            schema_traffic.ForwardRow.metadata.create_all(self.engine)
         except DBAPIError as error:
             raise DatabaseUnavailable(str(error.orig)) from error
         with self.transaction() as session:

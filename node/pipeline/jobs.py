@@ -13,11 +13,12 @@ from typing import Any, Protocol
 
 
 class Stage(StrEnum):
-    """What a job does. Each has a queue of its own; deliveries have one per destination."""
+    """What a job does. Each has a queue of its own; deliveries and forwarding share one per destination."""
 
     READ = "read"
     REPORT = "report"
     DELIVER = "deliver"
+    FORWARD = "forward"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +44,7 @@ class Job:
     @property
     def queue(self) -> str:
         """The queue it waits in."""
-        return f"{self.stage}-{self.destination}" if self.destination else str(self.stage)
+        return f"{Stage.DELIVER}-{self.destination}" if self.destination else str(self.stage)
 
 
 class NotFinished(BaseException):

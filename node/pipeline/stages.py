@@ -6,7 +6,7 @@ A stage that fails is tried again with backoff; an exam that cannot be read in t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,6 +17,7 @@ from node import delivery, findable, logs
 from node.destinations import Outgoing
 from node.errors import ReaderStopped
 from node.exams import StoredExam, header, stored_exam
+from node.pipeline.forwarding import Forwarding
 from node.pipeline.jobs import Job, NotFinished, Stage
 from node.pipeline.rooms import Rooms, tell
 from node.priors import Priors
@@ -33,6 +34,7 @@ log = logs.get(__name__)
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 300.0
 _REPORT_ATTEMPTS = 5
+_FORWARD_FAILURES = 6  # as if it were the sixth: again in a minute
 
 
 class Stages:
@@ -44,10 +46,16 @@ class Stages:
         self._outbox = Outbox(rooms.database)
         self._priors = Priors(self._index, self._outbox, rooms.store)
         self._reporting = Reporting(rooms.config, rooms.store)
+        self._of: dict[Stage, Callable[[Job], None]] = {
+            Stage.READ: self._read,
+            Stage.REPORT: self._report,
+            Stage.DELIVER: self._deliver,
+            Stage.FORWARD: Forwarding(rooms).run,
+        }
 
     def run(self, job: Job) -> None:
         """Run one job; what goes wrong in it is logged, told in the exam's history, and tried again."""
-        stage = {Stage.READ: self._read, Stage.REPORT: self._report, Stage.DELIVER: self._deliver}[job.stage]
+        stage = self._of[job.stage]
         with logs.about(job=job.job_id):
             try:
                 stage(job)
@@ -241,7 +249,9 @@ class Stages:
     def _again(self, job: Job, why: str) -> None:
         with self._rooms.database.transaction() as session:
             index = Index(self._rooms.database.joining(session))
-            failures = index.count_failure(job.study_instance_uid)
+            # forwarding is no stage of the exam: its failures must not cost the exam its reading
+            forwarding = job.stage is Stage.FORWARD
+            failures = _FORWARD_FAILURES if forwarding else index.count_failure(job.study_instance_uid)
             delay_s = min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2.0 ** min(failures - 1, 20))
             due = (datetime.now(UTC) + timedelta(seconds=delay_s)).isoformat(timespec="seconds")
             tell(index, job.study_instance_uid, job.revision, job.stage, f"failed: {why}; again at {due}")
