@@ -8,8 +8,10 @@ from node import logs
 from node.config import Config
 from node.dimse.scp import Receiver
 from node.errors import ConfigError
+from node.health import Health
 from node.housekeeping import Housekeeper
 from node.intake import Intake
+from node.metrics import Metrics
 from node.pipeline.durable import DurableJobs
 from node.pipeline.jobs import Stage
 from node.pipeline.orders import Orders
@@ -60,6 +62,8 @@ class Node:
         self._stages = Stages(rooms)
         self.intake = Intake(config, self.index, self.outbox, self.store, router=self.router, passed=passed)
         self.receiver = Receiver(config, self.intake)
+        self.health = Health(config, self.database, self.readers)
+        self.metrics = Metrics(config, self.database, self.health)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()))
         self._housekeeper = Housekeeper(self.index, self.store, self.orders, config.storage.retention_days)
@@ -72,6 +76,8 @@ class Node:
             decoders=self.decoders,
             intake=self.intake,
             maximum_object_bytes=self.config.network.max_object_bytes,
+            health=self.health,
+            metrics=self.metrics,
         )
 
     def start(self) -> None:

@@ -289,7 +289,9 @@ def _check_uids(header: Dataset, incoming: Incoming) -> None:
     for keyword in ("SOPInstanceUID", "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID"):
         uid = str(header.get(keyword) or "")
         if not is_valid_uid(uid):
-            problem = f"'{uid[:70]}' is not a UID (PS3.5 9.1)" if uid else "it is missing"
+            # quoted only where it looks like one: what a broken sender puts there may be the patient's
+            quoted = f"'{uid[:70]}'" if set(uid) <= set("0123456789.") else "what is there"
+            problem = f"{quoted} is not a UID (PS3.5 9.1)" if uid else "it is missing"
             raise NotUnderstood(f"{keyword}: {problem}")
     if (header.SOPInstanceUID, header.SOPClassUID) != (incoming.sop_instance_uid, incoming.sop_class_uid):
         raise MismatchedInstance(

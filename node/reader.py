@@ -26,6 +26,7 @@ log = logs.get(__name__)
 
 _START_TIMEOUT_S = 120.0
 _LONGEST_BACKOFF_S = 30.0
+_DEATHS_OF_THE_UNFIT = 3  # in a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,14 @@ class Reader:
     def settings(self) -> ReadingSettings:
         """How it reads."""
         return self._settings
+
+    @property
+    def serves(self) -> bool:
+        """Whether its models passed their self-check, and it has not died again and again since.
+
+        One that died once is started for the next exam.
+        """
+        return self._serving is not None and self._deaths < _DEATHS_OF_THE_UNFIT
 
     @property
     def algorithm(self) -> Algorithm:

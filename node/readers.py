@@ -42,7 +42,8 @@ class Readers:
 
     def ready(self) -> dict[str, bool]:
         """Whether each serves, by its name; the usual one is "reading"."""
-        return {name or "reading": reader.pid is not None for name, reader in list(self._readers.items())}
+        started = dict(self._readers)
+        return {name or "reading": name in started and started[name].serves for name in self._router.readings()}
 
     def stop(self) -> None:
         """End them all, also in the middle of an exam."""

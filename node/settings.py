@@ -212,7 +212,7 @@ class Destination(Settings):
     folder: FilePath | None = Field(default=None, description="folder: where the files are put.")
     results: tuple[ResultChoice, ...] = Field(
         default=(),
-        description="Result objects to deliver: names, or mappings of `kind` and its options; must be written: [] for a "
+        description="Result objects to deliver: names, or mappings of `kind` and its options; write it: [] is for a "
         "destination that only gets what rules forward.",
     )
     max_attempts: int = Field(default=500, ge=1, description="Attempts before a delivery is given up, visibly.")
@@ -340,6 +340,10 @@ class WebSettings(Settings):
     threads: int = Field(default=8, ge=1, le=256, description="Requests worked on at the same time.")
     decoders: int = Field(default=2, ge=1, le=64, description="Processes that decode images for other syntaxes.")
     decoding_timeout_s: Seconds = Field(default=30.0, description="An image that takes longer is not decoded.")
+    ready_within_s: Seconds | None = Field(
+        default=3600.0,
+        description="/health/ready is 503 when an exam waits longer than this to be read or reported; null: never.",
+    )
     maximum_results: int = Field(
         default=1000,
         ge=1,

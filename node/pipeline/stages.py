@@ -56,9 +56,10 @@ class Stages:
     def run(self, job: Job) -> None:
         """Run one job; what goes wrong in it is logged, told in the exam's history, and tried again."""
         stage = self._of[job.stage]
-        with logs.about(job=job.job_id):
+        with logs.about(job=job.job_id, study=job.study_instance_uid):
             try:
                 stage(job)
+                log.info("job done", stage=job.stage, revision=job.revision)
             except ReaderStopped as stopped:
                 raise NotFinished from stopped
             except Exception as error:

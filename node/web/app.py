@@ -17,6 +17,7 @@ from node.web.qido import Searching
 from node.web.rendered import Rendered
 from node.web.rooms import Rooms
 from node.web.stow import Storing
+from node.web.watching import Watching
 
 #: What serves; each has its routes.
 ROOMS = (Searching, Metadata, Frames, Rendered, Instances, Storing)
@@ -35,6 +36,7 @@ def make_app(rooms: Rooms) -> ASGIApp:
     answer_errors(app)
     for room in ROOMS:
         app.include_router(room(rooms).router(), prefix=rooms.settings.path)
+    app.include_router(Watching(rooms).router())
     return Border(app, rooms)
 
 

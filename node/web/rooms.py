@@ -12,7 +12,9 @@ from fastapi import Request
 
 from node import logs
 from node.errors import BadQuery, NotFound, NotUsable
+from node.health import Health
 from node.intake import Intake
+from node.metrics import Metrics
 from node.settings import WebSettings
 from node.stored_file import StoredFile, opened
 from node.web.decoders import Decoders
@@ -98,6 +100,8 @@ class Rooms:
     decoders: Decoders
     intake: Intake
     maximum_object_bytes: int
+    health: Health
+    metrics: Metrics
     name: str = "mammo-node"
 
     def is_called(self, request: Request) -> bool:
