@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from node import logs
+from node.books import NODE_ENDED, Books
 from node.config import Config
 from node.dimse.scp import Receiver
 from node.errors import ConfigError
@@ -18,6 +20,7 @@ from node.pipeline.orders import Orders
 from node.pipeline.rooms import Rooms
 from node.pipeline.stages import Stages
 from node.readers import Readers
+from node.reconciliation import Bookkeeper
 from node.routing import Router
 from node.web.app import make_app
 from node.web.decoders import Decoders
@@ -27,6 +30,7 @@ from node.web.server import WebServer
 from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.index import Index
+from storage.ledger import Ledger
 from storage.objects import ObjectStore
 from storage.outbox import Outbox
 from storage.schema import make_engine
@@ -61,12 +65,17 @@ class Node:
         self.orders = Orders(rooms)
         self._stages = Stages(rooms)
         self.intake = Intake(config, self.index, self.outbox, self.store, router=self.router, passed=passed)
-        self.receiver = Receiver(config, self.intake)
         self.health = Health(config, self.database, self.readers)
         self.metrics = Metrics(config, self.database, self.health)
+        self.ledger = Ledger(self.database)
+        self.books = Books(self.ledger, self.metrics.count_instance)
+        self.receiver = Receiver(config, self.intake, self.books)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()))
-        self._housekeeper = Housekeeper(self.index, self.store, self.orders, config.storage.retention_days)
+        bookkeeper = Bookkeeper(config, self.database)
+        self._housekeeper = Housekeeper(
+            self.index, self.store, self.orders, config.storage.retention_days, bookkeeper.keep
+        )
 
     def _web_rooms(self) -> WebRooms:
         holdings = Holdings(Catalogue(self.database), self.store)
@@ -78,6 +87,7 @@ class Node:
             maximum_object_bytes=self.config.network.max_object_bytes,
             health=self.health,
             metrics=self.metrics,
+            books=self.books,
         )
 
     def start(self) -> None:
@@ -89,6 +99,7 @@ class Node:
         self.readers.start()
         self._jobs.start(self._stages.run)
         self.store.clear_incoming()
+        self.ledger.close_open(datetime.now(UTC), NODE_ENDED)
         self.orders.reconcile()
         self._housekeeper.start()
         self.receiver.start()

@@ -27,12 +27,13 @@ class NothingKept(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """The index, the outbox, the refusals in them, and what is forwarded."""
+    """The index, the outbox, the refusals in them, what is forwarded, and the database for all else."""
 
     index: Index
     outbox: Outbox
     refusals: Refusals
     forwards: Forwards
+    database: Database
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def opened(config: Config) -> Iterator[Holdings]:
     try:
         database = Database(engine)
         database.create_schema()
-        yield Holdings(Index(database), Outbox(database), Refusals(database), Forwards(database))
+        yield Holdings(Index(database), Outbox(database), Refusals(database), Forwards(database), database)
     except SchemaMismatch as error:
         raise ConfigError(str(error)) from error
     except DatabaseUnavailable as error:

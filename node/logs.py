@@ -86,6 +86,11 @@ def about(**ids: str | int) -> AbstractContextManager[None]:
     return structlog.contextvars.bound_contextvars(**ids)
 
 
+def at_hand(name: str) -> str:
+    """The id `name` of this context, as `about` set it; "" without one."""
+    return str(structlog.contextvars.get_contextvars().get(name, ""))
+
+
 def without_patient_data(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Processor: drop what may tell of a patient, and name the dropped keys."""
     dropped = [key for key, value in event.items() if _identifies(key, value)]

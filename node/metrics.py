@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from node import holdings, logs
+from node import holdings, logs, reconciliation
 from node.config import Config
 from node.health import Health
 from node.identity import SOFTWARE_VERSION
@@ -46,6 +46,17 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._instances = Counter(
+            f"{_PREFIX}instances",
+            "Instances that came, by what became of them.",
+            ("service", "outcome"),
+            registry=self._registry,
+        )
+
+    def count_instance(self, service: str, outcome: str) -> None:
+        """One instance came by `service`, C-STORE or STOW-RS."""
+        self._instances.labels(service, outcome).inc()
+
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""
         return generate_latest(self._registry)
@@ -55,7 +66,7 @@ class _Kept(Collector):
     """What the tables, the disk and the readers say now."""
 
     def __init__(self, config: Config, database: Database, health: Health) -> None:
-        self._config = config
+        self._config, self._database = config, database
         self._index, self._figures, self._forwards = Index(database), Figures(database), Forwards(database)
         self._health = health
 
@@ -75,7 +86,7 @@ class _Kept(Collector):
         least = self._config.storage.minimum_free_bytes
         yield _gauge("minimum_free_bytes", "With less free disk instances are refused.", value=least)
         try:
-            yield from [*self._exams(), *self._objects(), *self._deliveries()]
+            yield from [*self._exams(), *self._objects(), *self._deliveries(), self._unanswered()]
         except DatabaseUnavailable as error:
             log.warning("metrics without the database", problem=str(error))
 
@@ -95,6 +106,10 @@ class _Kept(Collector):
         yield _gauge("instances_held", "Received instances that are kept.", value=count)
         yield _gauge("instances_held_bytes", "Bytes of them.", value=size)
         yield _gauge("asides", "Objects kept aside for a person.", value=self._figures.asides())
+
+    def _unanswered(self) -> Metric:
+        text = "Studies of the last seven days that are unanswered, and instances that are missing."
+        return _gauge("unanswered", text, value=reconciliation.unanswered(self._config, self._database))
 
     def _deliveries(self) -> Iterator[Metric]:
         results = _gauge("deliveries", "Result objects by destination and state.", "destination", "state")

@@ -295,6 +295,12 @@ class StorageSettings(Settings):
         default=None, ge=1, description="Delete studies this many days after their results are delivered; null: never."
     )
 
+    ledger_days: int | None = Field(
+        default=400,
+        ge=1,
+        description="Delete the ledger's lines (`mammo-node ledger`) after this many days; null: never.",
+    )
+
     @property
     def lock_file(self) -> Path:
         """Held by the node that works on these objects, for as long as it lives."""

@@ -1,4 +1,4 @@
-"""Tables of what passes through: received instances on their way to other systems."""
+"""Tables of what passes through: what came with each association, and what is on its way to other systems."""
 
 from __future__ import annotations
 
@@ -31,3 +31,31 @@ class ForwardRow(Base):
     last_status: Mapped[int | None]
     last_error: Mapped[str] = mapped_column(Text)
     delivered_at: Mapped[datetime | None]
+
+
+class TransferRow(Base):
+    """See `storage.ledger.Transfer`."""
+
+    __tablename__ = "transfer"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    service: Mapped[str] = mapped_column(String(16))
+    name: Mapped[str]
+    calling_ae_title: Mapped[str] = mapped_column(String(16))
+    address: Mapped[str]
+    began_at: Mapped[datetime] = mapped_column(index=True)
+    ended_at: Mapped[datetime | None]
+    ending: Mapped[str]
+
+
+class TransferItemRow(Base):
+    """See `storage.ledger.Item`."""
+
+    __tablename__ = "transfer_item"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    transfer_id: Mapped[int] = mapped_column(ForeignKey("transfer.id"), index=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    sop_instance_uid: Mapped[str] = mapped_column(_UID)
+    study_instance_uid: Mapped[str] = mapped_column(_UID)
+    outcome: Mapped[str] = mapped_column(String(16))
+    status: Mapped[int]
+    why: Mapped[str] = mapped_column(Text)

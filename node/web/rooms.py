@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from node import logs
+from node.books import Books
 from node.errors import BadQuery, NotFound, NotUsable
 from node.health import Health
 from node.intake import Intake
@@ -102,6 +103,7 @@ class Rooms:
     maximum_object_bytes: int
     health: Health
     metrics: Metrics
+    books: Books
     name: str = "mammo-node"
 
     def is_called(self, request: Request) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 import sys
 import urllib.error
 import urllib.parse
@@ -105,6 +106,10 @@ class Watched:
         families = text_string_to_metric_families(text)
         return {(each.name, *each.labels.values()): each.value for family in families for each in family.samples}
 
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "node.cli", *arguments]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
+
     def lines(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in (self.folder / "node.log").read_text(encoding="utf-8").splitlines()]
 
@@ -199,6 +204,31 @@ def test_numbers_of_what_passed_and_of_what_is_kept(watched: Watched) -> None:
     assert found["mammo_node_requests_total", "POST", "/studies/{study}", "409"] == 3
     assert found["mammo_node_requests_total", "GET", "(no such path)", "404"] == 1
     assert found["mammo_node_oldest_exam_seconds", "HELD"] > 0
+
+
+def test_the_ledger_accounts_for_all_of_it_and_says_what_is_unanswered(watched: Watched) -> None:
+    """After the exams above."""
+    done = watched.run("ledger", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["balanced"]) == (1, False)
+    assert found["came"] == {"stored": 6, "kept aside": 1, "refused": 6}
+    assert found["answers"] == {"answered": 4, "unanswered": 2}
+    (line,) = found["unanswered"]
+    assert (line["study_instance_uid"], line["category"]) == (UNREAD, "NOT_READ")
+    assert (found["waiting"], found["missing"]) == ([], [])
+    services = [(each["transfer"]["service"], each["transfer"]["ending"]) for each in found["transfers"]]
+    assert services == [("C-STORE", "released")] * 2 + [("STOW-RS", "answered")] * 3
+    statuses = {each["status"] for each in found["reasons"]}
+    assert statuses == {0xB000, 0x0122, 0xC000}
+    metrics = watched.metrics()
+    assert metrics["mammo_node_unanswered",] == 1
+    assert metrics["mammo_node_instances_total", "refused", "C-STORE"] == 3
+    assert metrics["mammo_node_instances_total", "refused", "STOW-RS"] == 3
+    said = watched.run("ledger").stdout
+    assert f"UNANSWERED: {UNREAD}: needs a person" in said
+    assert told_of(said + done.stdout) == []
+    before = watched.run("ledger", "--day", "2026-01-02")
+    assert (before.returncode, "0 instances came" in before.stdout) == (0, True)
 
 
 def test_a_node_that_cannot_serve_is_live_and_not_ready(tmp_path: Path) -> None:
