@@ -26,10 +26,11 @@ from tests.support import Process, require_tool, running, wait_until
 from tests.support_exams import as_file, exam, view
 
 ROOT = "1.2.826.0.1.3680043.10.999.77"
-EXAM, REFUSED, STRANGE = f"{ROOT}.1", f"{ROOT}.2", f"{ROOT}.3"
+EXAM, REFUSED, STRANGE, ENDED = (f"{ROOT}.{number}" for number in (1, 2, 3, 4))
 SPECIMEN = {"name": "specimens", "when": {"study_description": "/specimen/"}, "action": "refuse"}
 RULES: list[dict[str, Any]] = [
     {**SPECIMEN, "status": 0xA900, "http_status": 451},
+    {"name": "dead-end", "when": {"study_description": "dead end"}, "action": "store", "forward": "gone"},
     {"name": "bus", "when": {"modality": "MG"}, "destinations": "@sender", "reading": "strict", "forward": "copies"},
 ]
 
@@ -41,7 +42,7 @@ class Site:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.received = folder, folder / "received"
-        self.port, self.web, self.peer = free_port(), free_port(), free_port()
+        self.port, self.web, self.peer, self.gone = (free_port() for _ in range(4))
         self.received.mkdir()
         self.write(RULES)
 
@@ -49,10 +50,14 @@ class Site:
         config = {
             "node": {"port": self.port},
             "web": {"port": self.web},
-            "peers": {"BUS": {"ae_title": "BUS1", "host": "127.0.0.1", "port": self.peer}},
+            "peers": {
+                "GONE": {"ae_title": "GONE", "host": "127.0.0.1", "port": self.gone, "connection_timeout_s": 1},
+                "BUS": {"ae_title": "BUS1", "host": "127.0.0.1", "port": self.peer},
+            },
             "destinations": {
                 "back": {"peer": "BUS", "results": ["measurement_sr"], "first_retry_s": 0.5},
                 "copies": {"peer": "BUS", "results": []},
+                "gone": {"peer": "GONE", "results": [], "max_attempts": 1},
             },
             "readings": {
                 "strict": {"operating_points": {"rule_out_percentile": 5, "flag_percentile": 6}},
@@ -124,7 +129,7 @@ def test_an_exam_is_read_as_its_rule_says_goes_back_to_its_sender_and_is_forward
     wait_until(lambda: site.state(EXAM) == "ANSWERED", 30, "the exam to be answered")
     status = site.json("status")
     counts = {line["destination"]: line["counts"] for line in status["destinations"]}
-    assert counts == {"back": {"DELIVERED": 1}, "copies": {"DELIVERED": 4}}
+    assert counts == {"back": {"DELIVERED": 1}, "copies": {"DELIVERED": 4}, "gone": {}}
     assert any(event["stage"] == "forward" for event in site.json("show", EXAM)["events"])
 
 
@@ -134,8 +139,8 @@ def test_a_study_that_is_held_is_explained_as_it_was_and_would_be_routed(site: S
     assert (exam_["reading"], exam_["destinations"]) == ("strict", ["back"])
     first = found["instances"][0]
     assert (first["rule"], first["taken_by"], first["calling_ae_title"]) == ("bus", "bus", "BUS1")
-    (passed,) = first["passed_over"]
-    assert [each["condition"] for each in passed["because"]] == ["study_description"]
+    passed = {each["rule"]: [mismatch["condition"] for mismatch in each["because"]] for each in first["passed_over"]}
+    assert passed == {"specimens": ["study_description"], "dead-end": ["study_description"]}
     said = site.run("route", "explain", "--study", EXAM).stdout
     assert "rule 1, specimens, does not: study_description is absent or empty, and not /specimen/" in said
     assert "results to back" in said
@@ -170,6 +175,24 @@ def test_without_a_way_back_the_exam_is_held_and_says_so(site: Site) -> None:
     assert any("no destination leads back to its sender, STRANGER" in text for text in texts)
 
 
+def test_what_is_not_forwarded_is_given_up_visibly_and_goes_again_when_asked(site: Site) -> None:
+    assert site.send(view(study=ENDED, StudyDescription="dead end")) == [0]
+
+    def told() -> list[str]:
+        events = site.json("show", ENDED)["events"]
+        return [event["text"] for event in events if event["stage"] == "forward"]
+
+    wait_until(lambda: len(told()) == 1, 60, "the forwarding to be given up")
+    assert "given up" in told()[0]
+    status = site.json("status")
+    assert any("not forwarded" in each for each in status["attention"])
+    assert {line["destination"]: line["counts"] for line in status["destinations"]}["gone"] == {"FAILED": 1}
+    books = site.run("ledger")
+    assert (books.returncode, f"UNANSWERED: {ENDED}: 1 instances were not forwarded" in books.stdout) == (1, True)
+    assert site.run("requeue", "--all-undelivered").returncode == 0
+    wait_until(lambda: len(told()) == 2, 60, "the second attempt")
+
+
 def test_rules_change_at_sighup_and_wrong_ones_are_refused_whole(site: Site) -> None:
     """Last: it changes the node's rules."""
     specimen = view(study=REFUSED, StudyDescription="Biopsy specimen")
@@ -182,13 +205,10 @@ def test_rules_change_at_sighup_and_wrong_ones_are_refused_whole(site: Site) -> 
     far = {"far": {"type": "folder", "folder": "far", "results": ["measurement_sr"]}}
     site.write([{"name": "far", "destinations": "far"}], destinations=far)
     faults = site.reload("routing rules refused")["faults"]
-    assert (
-        faults[0]
-        == 'routing.0.destinations: value \'far\' is not allowed; allowed: back, copies, "*" for all, or "@sender"'
-    )
+    assert faults[0].startswith("routing.0.destinations: value 'far' is not allowed; allowed: back, copies, gone, ")
     assert faults[-1] == "needs a restart, as it changed too: destinations"
 
-    site.write([{**RULES[1], "reading": "broken"}])
+    site.write([{**RULES[-1], "reading": "broken"}])
     assert site.reload("routing rules refused")["faults"][0].startswith("readings.broken: reading.bundles: the models")
     assert site.send(specimen) == [0xA900], "still the old rules"
 
