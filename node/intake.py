@@ -42,7 +42,7 @@ from storage.database import DatabaseUnavailable
 from storage.index import Index
 from storage.objects import ObjectStore, Written, is_valid_uid
 from storage.outbox import Outbox
-from storage.records import Aside, Entry, Instance
+from storage.records import Aside, Entry, Instance, Priority
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -169,7 +169,7 @@ class Intake:
             suffix=".dcm",
         )
         self._passed("intake: file written")
-        outcome = self._add(_instance(incoming, header, rule, written), findable.entry(header), incoming, rule.forward)
+        outcome = self._add(_instance(incoming, header, rule, written), findable.entry(header), incoming, rule)
         self._passed("intake: row committed")
         return Accepted(outcome, study, series)
 
@@ -184,14 +184,16 @@ class Intake:
             raise RefusedByRule(why, rule.status, rule.http_status)
         return rule
 
-    def _add(self, instance: Instance, entry: Entry, incoming: Incoming, forward_to: tuple[str, ...]) -> Outcome:
+    def _add(self, instance: Instance, entry: Entry, incoming: Incoming, rule: Rule) -> Outcome:
+        priority = Priority[rule.priority.upper()]
+
         def due_at(views: frozenset[str]) -> datetime:
             return completeness.due_at(
                 views, instance.received_at, self._config.completeness, still_open=incoming.more_to_come
             )
 
         for _ in range(_ATTEMPTS):
-            if self._index.add_instance(instance, due_at, entry, forward_to):
+            if self._index.add_instance(instance, due_at, entry, priority, rule.forward):
                 return Outcome.STORED
             held = self._index.instance(instance.sop_instance_uid)
             if held is not None:

@@ -124,6 +124,11 @@ class Rule(Settings):
     forward: Patterns = Field(
         default=(), description="read, store: destinations that get the instance itself, as it came."
     )
+    priority: Literal["urgent", "routine", "archive"] = Field(
+        default="routine",
+        description="Of a read exam: an urgent one goes before those of the last hour, one of the archive after those "
+        "of the next day.",
+    )
     status: Status | None = Field(
         default=None, description="refuse: the DIMSE status of the answer (PS3.4 B.2.3); null: 0x0122."
     )

@@ -16,7 +16,7 @@ from storage.index import Index
 from storage.objects import AlteredObject
 from storage.records import Delivery, DeliveryState
 
-#: Instances of one job; the rest follow in another, behind what waits for the same destination, results among it.
+#: Instances of one job; the rest follow in another, so that results for the same destination come between.
 _AT_ONCE = 16
 
 

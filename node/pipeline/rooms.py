@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from node.config import Config
-from node.pipeline.jobs import Job, JobQueue, Stage
+from node.pipeline.jobs import Job, JobQueue, Stage, turn
 from node.readers import Readers
 from node.routing import Router
 from storage.database import Database
 from storage.index import Index
 from storage.objects import ObjectStore
-from storage.records import Event
+from storage.records import Event, Priority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +33,12 @@ class Rooms:
         self, session: Any, stage: Stage, study: str, revision: int, destination: str = "", *, delay_s: float = 0.0
     ) -> None:
         """Enqueue a job in `session`'s transaction, under an id it has never had."""
-        number = Index(self.database.joining(session)).next_job(study)
+        index = Index(self.database.joining(session))
+        number, (priority, received_at) = index.next_job(study), index.precedence(study)
+        # what is forwarded shares a destination's queue with results, and comes behind them
+        place = turn(Priority.ARCHIVE if stage is Stage.FORWARD else priority, received_at)
         job = Job(stage=stage, study_instance_uid=study, revision=revision, number=number, destination=destination)
-        self.jobs.enqueue(session, job, delay_s)
+        self.jobs.enqueue(session, job, turn=place, delay_s=delay_s)
 
 
 def tell(index: Index, study: str, revision: int, stage: str, text: str) -> None:
