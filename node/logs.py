@@ -61,7 +61,8 @@ def configure(settings: LoggingSettings) -> None:
     root.addHandler(handler)
     for name in OUR_LOGGERS:
         logging.getLogger(name).setLevel(settings.level.upper())
-    # pydicom's warnings quote the value they complain about
+    # both quote the value they complain about
+    logging.getLogger("pynetdicom.utils").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"pydicom\.")
     structlog.configure(
         processors=[

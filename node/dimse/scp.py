@@ -32,6 +32,7 @@ from node.dimse.sockets import no_delay
 from node.errors import NodeError
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.intake import Accepted, Incoming, Outcome
+from storage.objects import is_valid_uid
 
 log = logs.get(__name__)
 
@@ -148,13 +149,15 @@ class Receiver:
     def _store(self, event: evt.Event) -> Dataset:
         request = cast("Any", event.request)
         of = self._open[id(event.assoc)]
-        with logs.about(association=event.assoc.name, sop=str(request.AffectedSOPInstanceUID)):
+        sop_instance_uid = str(request.AffectedSOPInstanceUID)
+        about = sop_instance_uid if is_valid_uid(sop_instance_uid) else "(no UID)"
+        with logs.about(association=event.assoc.name, sop=about):
             try:
                 incoming = Incoming(
                     encoded=request.DataSet.getbuffer(),
                     transfer_syntax_uid=str(event.context.transfer_syntax),
                     sop_class_uid=str(request.AffectedSOPClassUID),
-                    sop_instance_uid=str(request.AffectedSOPInstanceUID),
+                    sop_instance_uid=sop_instance_uid,
                     calling_ae_title=of.calling_ae_title,
                     more_to_come=True,
                 )
@@ -162,12 +165,12 @@ class Receiver:
             except NodeError as error:
                 of.counts["refused"] += 1
                 log.warning("not accepted", status=f"0x{error.dimse_status:04X}", why=str(error))
-                of.passage.refused(str(request.AffectedSOPInstanceUID), error.dimse_status, str(error))
+                of.passage.refused(sop_instance_uid, error.dimse_status, str(error))
                 return _status(error.dimse_status, str(error))
             except Exception:  # the association's border: the sender is told, and keeps the image
                 of.counts["refused"] += 1
                 log.exception("not accepted")
-                of.passage.refused(str(request.AffectedSOPInstanceUID), 0xC000, "internal error")
+                of.passage.refused(sop_instance_uid, 0xC000, "internal error")
                 return _status(0xC000, "internal error; see the node's log")
             log.info("accepted", outcome=accepted.outcome, study=accepted.study_instance_uid)
         of.counts[accepted.outcome] += 1

@@ -21,6 +21,8 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 
+from node import holdings
+from node.config import load_config
 from node.simulator.pacs import free_port
 from tests.support import Process, require_tool, running, wait_until
 from tests.support_exams import as_file, exam, view
@@ -71,6 +73,8 @@ class Site:
             **sections,
         }
         (self.folder / "config.yaml").write_text(yaml.safe_dump(config))
+        if not hasattr(self, "config"):
+            self.config = load_config(self.folder / "config.yaml")
 
     def send(self, *datasets: Dataset, calling: str = "BUS1") -> list[int]:
         ae = AE(calling)
@@ -90,7 +94,14 @@ class Site:
         return json.loads(self.run(*arguments, "--json").stdout)
 
     def state(self, study: str) -> str:
-        return next((e["state"] for e in self.json("exams") if e["study_instance_uid"] == study), "")
+        with holdings.opened(self.config) as held:
+            found = held.index.study(study)
+        return str(found.state) if found is not None else ""
+
+    def forwarding(self, study: str) -> list[str]:
+        """What the study's history says of it."""
+        with holdings.opened(self.config) as held:
+            return [event.text for event in held.index.events(study) if event.stage == "forward"]
 
     def arrived(self) -> list[Dataset]:
         return [dcmread(path) for path in self.received.iterdir() if path.suffix == ".dcm"]
@@ -130,7 +141,7 @@ def test_an_exam_is_read_as_its_rule_says_goes_back_to_its_sender_and_is_forward
     status = site.json("status")
     counts = {line["destination"]: line["counts"] for line in status["destinations"]}
     assert counts == {"back": {"DELIVERED": 1}, "copies": {"DELIVERED": 4}, "gone": {}}
-    assert any(event["stage"] == "forward" for event in site.json("show", EXAM)["events"])
+    assert site.forwarding(EXAM)
 
 
 def test_a_study_that_is_held_is_explained_as_it_was_and_would_be_routed(site: Site) -> None:
@@ -171,26 +182,22 @@ def test_what_a_rule_refuses_is_answered_with_the_rules_status(site: Site) -> No
 def test_without_a_way_back_the_exam_is_held_and_says_so(site: Site) -> None:
     assert site.send(*exam(STRANGE), calling="STRANGER") == [0] * 4
     wait_until(lambda: site.state(STRANGE) == "HELD", 120, "the exam to be held")
-    texts = [event["text"] for event in site.json("show", STRANGE)["events"]]
+    with holdings.opened(site.config) as held:
+        texts = [event.text for event in held.index.events(STRANGE)]
     assert any("no destination leads back to its sender, STRANGER" in text for text in texts)
 
 
 def test_what_is_not_forwarded_is_given_up_visibly_and_goes_again_when_asked(site: Site) -> None:
     assert site.send(view(study=ENDED, StudyDescription="dead end")) == [0]
-
-    def told() -> list[str]:
-        events = site.json("show", ENDED)["events"]
-        return [event["text"] for event in events if event["stage"] == "forward"]
-
-    wait_until(lambda: len(told()) == 1, 60, "the forwarding to be given up")
-    assert "given up" in told()[0]
+    wait_until(lambda: len(site.forwarding(ENDED)) == 1, 60, "the forwarding to be given up")
+    assert "given up" in site.forwarding(ENDED)[0]
     status = site.json("status")
     assert any("not forwarded" in each for each in status["attention"])
     assert {line["destination"]: line["counts"] for line in status["destinations"]}["gone"] == {"FAILED": 1}
     books = site.run("ledger")
     assert (books.returncode, f"UNANSWERED: {ENDED}: 1 instances were not forwarded" in books.stdout) == (1, True)
     assert site.run("requeue", "--all-undelivered").returncode == 0
-    wait_until(lambda: len(told()) == 2, 60, "the second attempt")
+    wait_until(lambda: len(site.forwarding(ENDED)) == 2, 60, "the second attempt")
 
 
 def test_rules_change_at_sighup_and_wrong_ones_are_refused_whole(site: Site) -> None:
