@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 from node import logs
+from node.books import NODE_ENDED, Books
 from node.config import Config
 from node.dimse.scp import Receiver
+from node.errors import ConfigError
+from node.health import Health
 from node.housekeeping import Housekeeper
 from node.intake import Intake
+from node.metrics import Metrics
 from node.pipeline.durable import DurableJobs
 from node.pipeline.jobs import Stage
 from node.pipeline.orders import Orders
 from node.pipeline.rooms import Rooms
 from node.pipeline.shadowing import Shadowing
 from node.pipeline.stages import Stages
-from node.reader import Reader
+from node.reader_child import room_of
+from node.readers import Readers
+from node.reconciliation import Bookkeeper
+from node.routing import Router
 from node.web.app import make_app
 from node.web.decoders import Decoders
 from node.web.rooms import Holdings
@@ -24,6 +32,7 @@ from node.web.server import WebServer
 from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.index import Index
+from storage.ledger import Ledger
 from storage.objects import ObjectStore
 from storage.outbox import Outbox
 from storage.schema import make_engine
@@ -43,21 +52,35 @@ class Node:
         self.database = Database(engine)
         self.index, self.outbox = Index(self.database), Outbox(self.database)
         self.store = ObjectStore(config.storage.object_folder)
-        self.reader = Reader(config.reading)
+        self.router = Router(config)
+        self.readers = Readers(self.router)
         self._jobs = DurableJobs(
-            engine, _queues(config, self.reader.room), executor="embedded", lock_file=config.storage.lock_file
+            engine, _queues(config, room_of(config.reading)), executor="embedded", lock_file=config.storage.lock_file
         )
         rooms = Rooms(
-            config=config, database=self.database, store=self.store, reader=self.reader, jobs=self._jobs, passed=passed
+            config=config,
+            database=self.database,
+            store=self.store,
+            router=self.router,
+            readers=self.readers,
+            jobs=self._jobs,
+            passed=passed,
         )
         self.orders = Orders(rooms)
         self._shadowing = Shadowing(rooms)
         self._stages = Stages(rooms, self._shadowing)
-        self.intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
-        self.receiver = Receiver(config, self.intake)
+        self.intake = Intake(config, self.index, self.outbox, self.store, router=self.router, passed=passed)
+        self.health = Health(config, self.database, self.readers)
+        self.metrics = Metrics(config, self.database, self.health)
+        self.ledger = Ledger(self.database)
+        self.books = Books(self.ledger, self.metrics.count_instance)
+        self.receiver = Receiver(config, self.intake, self.books)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()))
-        self._housekeeper = Housekeeper(self.index, self.store, self.orders, config.storage.retention_days)
+        bookkeeper = Bookkeeper(config, self.database)
+        self._housekeeper = Housekeeper(
+            self.index, self.store, self.orders, config.storage.retention_days, bookkeeper.keep
+        )
 
     def _web_rooms(self) -> WebRooms:
         holdings = Holdings(Catalogue(self.database), self.store)
@@ -68,6 +91,9 @@ class Node:
             intake=self.intake,
             database=self.database,
             maximum_object_bytes=self.config.network.max_object_bytes,
+            health=self.health,
+            metrics=self.metrics,
+            books=self.books,
         )
 
     def start(self) -> None:
@@ -76,13 +102,32 @@ class Node:
         Raises ConfigError (models, a second node on the same data), OSError (address in use).
         """
         self.database.create_schema()
-        self.reader.start()
+        self.readers.start()
         self._jobs.start(self._stages.run)
         self.store.clear_incoming()
+        self.ledger.close_open(datetime.now(UTC), NODE_ENDED)
         self.orders.reconcile()
         self._housekeeper.start()
         self.receiver.start()
         self.web.start()
+
+    def reload(self, config: Config) -> tuple[str, ...]:
+        """Take up the routing rules of `config` from now on; returns its other sections that a restart would change.
+
+        Raises ConfigError when the rules do not go with what this node was started with; then the old ones go on.
+        """
+        elsewhere = tuple(
+            name for name in type(config).model_fields if getattr(config, name) != getattr(self.config, name)
+        )
+        elsewhere = tuple(name for name in elsewhere if name != "routing")
+        try:
+            self.config.with_rules(config.routing)
+            self.readers.start(config.routing)
+        except ConfigError as error:
+            also = f"\nneeds a restart, as it changed too: {', '.join(elsewhere)}" if elsewhere else ""
+            raise ConfigError(f"{error}{also}") from error
+        self.router.exchange(config.routing)
+        return elsewhere
 
     def connect(self) -> None:
         """Only look at what is kept, and ask for work, beside a node that may be running; `stop` ends it."""
@@ -95,7 +140,7 @@ class Node:
         self.web.stop()
         self.receiver.stop()
         self._housekeeper.stop()
-        self.reader.stop()
+        self.readers.stop()
         self._shadowing.stop()
         self._jobs.stop(_PATIENCE_S)
         self.database.engine.dispose()

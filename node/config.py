@@ -17,8 +17,8 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
 from ai import extensions
+from node import config_routing, dicomweb, results
 from node import destinations as destination_types
-from node import dicomweb, results
 from node.config_faults import Location, fault, lines, told
 from node.errors import ConfigError
 from node.settings import (
@@ -34,12 +34,11 @@ from node.settings import (
     Peer,
     ReadingSettings,
     ResultChoice,
-    Rule,
     Settings,
     StorageSettings,
     WebSettings,
-    When,
 )
+from node.settings_routing import SENDER, OtherReading, Rule, When
 from node.settings_shadow import ShadowSettings
 
 #: Mammograms are read; what a PACS sends along with them is kept, so that its queue goes on.
@@ -71,6 +70,9 @@ class Config(Settings):
     shadow: ShadowSettings = Field(
         default=ShadowSettings(), description="What reads every exam in the shadow of the live model."
     )
+    readings: Mapping[Name, OtherReading] = Field(
+        default_factory=dict, description="Other ways to read, by name, for rules that say so."
+    )
     storage: StorageSettings = Field(default=StorageSettings(), description="Where instances and their index are kept.")
     web: WebSettings = Field(default=WebSettings(), description="DICOMweb (QIDO-RS, WADO-RS, STOW-RS) over HTTP.")
     logging: LoggingSettings = Field(default=LoggingSettings(), description="What is logged, and where to.")
@@ -81,9 +83,29 @@ class Config(Settings):
             return _is_loopback(address)
         return any(caller.admits(calling_ae_title, address) for caller in self.callers)
 
-    def destinations_of(self, rule: Rule) -> tuple[str, ...]:
-        """Names of the rule's destinations, "*" resolved."""
-        return tuple(self.destinations) if ALL in rule.destinations else rule.destinations
+    def destinations_of(self, rule: Rule, sender: str | None = None) -> tuple[str, ...]:
+        """Names of the rule's destinations: "*" resolved, and "@sender" for the AE title `sender` (None: for any)."""
+        if ALL in rule.destinations:
+            return tuple(self.destinations)
+        if SENDER not in rule.destinations:
+            return rule.destinations
+        back = config_routing.back_to(sender, self)
+        return tuple(dict.fromkeys([*(name for name in rule.destinations if name != SENDER), *back]))
+
+    def with_rules(self, rules: tuple[Rule, ...]) -> Self:
+        """The same with other routing rules. Raises ConfigError with one line per fault."""
+        found = [*config_routing.faults(rules, self)]
+        if found:
+            raise ConfigError("\n".join(lines(ValidationError.from_exception_data("Config", found), Config)))
+        return self.model_copy(update={"routing": rules})
+
+    def reading_named(self, name: str | None) -> ReadingSettings:
+        """How a rule says to read: `reading`, changed by one of `readings`."""
+        other = self.readings[name] if name is not None else OtherReading()
+        changed = {key: getattr(other, key) for key in type(other).model_fields}
+        if other.strategy not in (None, self.reading.strategy) and other.strategy_options is None:
+            changed["strategy_options"] = {}
+        return self.reading.model_copy(update={key: each for key, each in changed.items() if each is not None})
 
     @model_validator(mode="before")
     @classmethod
@@ -98,8 +120,7 @@ class Config(Settings):
         found = [
             *_listening_faults(self),
             *_destination_faults(self),
-            *_routing_faults(self),
-            *_silence_faults(self),
+            *config_routing.faults(self.routing, self),
             *_limit_faults(self),
         ]
         if found:
@@ -208,8 +229,9 @@ def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:
             yield fault((*at, "folder"), None, "a path")
         if destination.type == "dicomweb_store":
             yield from _server_faults(destination.server, (*at, "server"))
-        if not destination.results and results.offered():
-            yield fault((*at, "results"), [], f"at least one of {', '.join(results.offered())}")
+        if "results" not in destination.model_fields_set:
+            offered = ", ".join(results.offered())
+            yield told((*at, "results"), f"a value is required; allowed: {offered}; [] where rules only forward there")
         if destination.first_retry_s > destination.max_retry_s:
             limit = f"at most max_retry_s, {destination.max_retry_s:g}"
             yield fault((*at, "first_retry_s"), destination.first_retry_s, limit)
@@ -245,35 +267,3 @@ def _result_faults(choice: ResultChoice, at: Location) -> Iterator[InitErrorDeta
         for line in lines(error, options):
             key, _, text = line.partition(": ")
             yield told((*at, key), text)
-
-
-def _routing_faults(config: Config) -> Iterator[InitErrorDetails]:
-    names = ", ".join(config.destinations)
-    if not config.routing:
-        yield fault(("routing",), [], "at least one rule")
-    earlier: set[str] = set()
-    for index, rule in enumerate(config.routing):
-        if rule.name in earlier:
-            yield fault(("routing", index, "name"), rule.name, "a name that no other rule has")
-        earlier.add(rule.name)
-        if rule.action != "read":
-            continue
-        if not rule.destinations or not config.destinations:
-            text = "at least one destination: a result that goes nowhere is answered by nobody"
-            yield fault(("routing", index, "destinations"), list(rule.destinations), text)
-            continue
-        for name in rule.destinations:
-            if name != ALL and name not in config.destinations:
-                yield fault(("routing", index, "destinations"), name, f'{names}, or "*" for all')
-
-
-def _silence_faults(config: Config) -> Iterator[InitErrorDetails]:
-    """An exam without findings, and one that was not read, must be answered too: silence would look like either."""
-    kinds = set(results.offered())
-    always = [kind for kind in results.offered() if results.is_for_every_exam(kind)]
-    for index, rule in enumerate(config.routing):
-        names = [name for name in config.destinations_of(rule) if name in config.destinations]
-        chosen = {choice.kind for name in names for choice in config.destinations[name].results}
-        if rule.action == "read" and chosen and chosen <= kinds and not chosen & set(always):
-            text = f"destinations of which one gets a result that every exam has: {', '.join(always)}"
-            yield fault(("routing", index, "destinations"), list(rule.destinations), text)

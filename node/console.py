@@ -52,7 +52,12 @@ def configuration(path: Path | None) -> Config:
     Raises ConfigError.
     """
     logs.configure(LoggingSettings(level="warning"))
-    return load_config(path or (USUAL_CONFIG if USUAL_CONFIG.is_file() else None))
+    return load_config(config_file(path))
+
+
+def config_file(path: Path | None) -> Path | None:
+    """The file of the settings: the one named, else config.yaml of this folder, else none."""
+    return path or (USUAL_CONFIG if USUAL_CONFIG.is_file() else None)
 
 
 def out() -> Console:

@@ -48,6 +48,15 @@ class UnsupportedSOPClass(Refused):
     http_status = 409
 
 
+class RefusedByRule(UnsupportedSOPClass):
+    """A routing rule refuses it: 0x0122, or the status that the rule names."""
+
+    def __init__(self, message: str, dimse_status: int | None = None, http_status: int | None = None) -> None:
+        super().__init__(message)
+        self.dimse_status = dimse_status if dimse_status is not None else type(self).dimse_status
+        self.http_status = http_status if http_status is not None else type(self).http_status
+
+
 class NotAuthorized(Refused):
     """The sender may not do this (0x0124 not authorized)."""
 

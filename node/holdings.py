@@ -14,6 +14,7 @@ from node.errors import ConfigError, NodeError, NotFound
 from storage.cohort import CohortFacts
 from storage.database import Database, DatabaseUnavailable, SchemaMismatch
 from storage.drift import Drift
+from storage.forwards import Forwards
 from storage.index import Index
 from storage.outbox import Outbox
 from storage.refusals import Refusals
@@ -37,6 +38,7 @@ class Holdings:
     cohort: CohortFacts
     drift: Drift
     shadows: Shadows
+    forwards: Forwards
     database: Database
 
 
@@ -66,7 +68,7 @@ def holdings_of(database: Database) -> Holdings:
     """What a database that is open holds."""
     index, outbox, refusals = Index(database), Outbox(database), Refusals(database)
     facts, drift, shadows = CohortFacts(database), Drift(database), Shadows(database)
-    return Holdings(index, outbox, refusals, facts, drift, shadows, database)
+    return Holdings(index, outbox, refusals, facts, drift, shadows, Forwards(database), database)
 
 
 def database_file(config: Config) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from node import logs
@@ -21,11 +22,20 @@ _RETENTION_S = 3600.0
 class Housekeeper:
     """One thread. retention_days: see `StorageSettings`; None keeps everything."""
 
-    def __init__(self, index: Index, store: ObjectStore, orders: Orders, retention_days: int | None) -> None:
+    def __init__(
+        self,
+        index: Index,
+        store: ObjectStore,
+        orders: Orders,
+        retention_days: int | None,
+        keep_books: Callable[[datetime], None] = lambda _now: None,
+    ) -> None:
+        """keep_books: called every hour."""
         self._index = index
         self._store = store
         self._orders = orders
         self._retention_days = retention_days
+        self._keep_books = keep_books
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live, name="housekeeper", daemon=True)
         self._last: dict[str, float] = {}
@@ -64,10 +74,13 @@ class Housekeeper:
         while not self._ended.wait(_TICK_S):
             try:
                 self.complete(datetime.now(UTC))
+                self._orders.forward()
                 if self._is_time("reconcile", _RECONCILE_S):
                     self._orders.reconcile()
                 if self._is_time("retain", _RETENTION_S):
                     self.retain(datetime.now(UTC))
+                if self._is_time("books", _RETENTION_S):
+                    self._keep_books(datetime.now(UTC))
             except Exception:
                 log.exception("housekeeping failed")
 

@@ -26,9 +26,18 @@ from ai.eligibility import EligibilityRules, judge_view
 from ai.exam import View
 from node import completeness, findable, logs, routing
 from node.config import Config
-from node.errors import MismatchedInstance, NodeError, NotUnderstood, OutOfDatabase, OutOfResources, UnsupportedSOPClass
+from node.errors import (
+    MismatchedInstance,
+    NodeError,
+    NotUnderstood,
+    OutOfDatabase,
+    OutOfResources,
+    RefusedByRule,
+    UnsupportedSOPClass,
+)
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from node.settings import Rule
+from node.routing import Router
+from node.settings_routing import Rule
 from storage.database import DatabaseUnavailable
 from storage.index import Index
 from storage.objects import ObjectStore, Written, is_valid_uid
@@ -90,9 +99,12 @@ class Intake:
         outbox: Outbox,
         store: ObjectStore,
         *,
+        router: Router | None = None,
         passed: Callable[[str], None] = lambda _point: None,
     ) -> None:
+        """router: the rules, where they can change while the node runs; without one, those of `config`."""
         self._config = config
+        self._router = router or Router(config)
         self._index = index
         self._outbox = outbox
         self._store = store
@@ -102,7 +114,7 @@ class Intake:
         """Store and index one instance; durable on return.
 
         Raises a NodeError whose `dimse_status` is the answer: OutOfResources (disk or database), NotUnderstood and
-        MismatchedInstance (the bytes are kept aside), UnsupportedSOPClass (no routing rule takes it).
+        MismatchedInstance (the bytes are kept aside), UnsupportedSOPClass (no routing rule takes it), RefusedByRule.
         """
         try:
             self._check_room(len(incoming.encoded))
@@ -149,10 +161,7 @@ class Intake:
         if self._outbox.is_own_result(incoming.sop_instance_uid):
             log.info("own result came back", sop=incoming.sop_instance_uid, study=study)
             return Accepted(Outcome.OWN_RESULT, study, series)
-        rule = routing.decide(self._config.routing, routing.facts(header, incoming.calling_ae_title))
-        if rule is None or rule.action == "refuse":
-            why = f"routing rule '{rule.name}' refuses it" if rule else "no routing rule takes it"
-            raise UnsupportedSOPClass(f"SOP class {incoming.sop_class_uid}: {why}")
+        rule = self._rule(incoming, header)
         written = self._store.put(
             [file_prefix(incoming), incoming.encoded],
             study_instance_uid=study,
@@ -160,19 +169,31 @@ class Intake:
             suffix=".dcm",
         )
         self._passed("intake: file written")
-        priority = Priority[rule.priority.upper()]
-        outcome = self._add(_instance(incoming, header, rule, written), findable.entry(header), incoming, priority)
+        outcome = self._add(_instance(incoming, header, rule, written), findable.entry(header), incoming, rule)
         self._passed("intake: row committed")
         return Accepted(outcome, study, series)
 
-    def _add(self, instance: Instance, entry: Entry, incoming: Incoming, priority: Priority) -> Outcome:
+    def _rule(self, incoming: Incoming, header: Dataset) -> Rule:
+        """The rule that takes the instance. Raises UnsupportedSOPClass, RefusedByRule."""
+        rule = self._router.decide(routing.facts(header, incoming.calling_ae_title))
+        what = f"SOP class {incoming.sop_class_uid}"
+        if rule is None:
+            raise UnsupportedSOPClass(f"{what}: no routing rule takes it")
+        if rule.action == "refuse":
+            why = f"{what}: routing rule '{rule.name}' refuses it"
+            raise RefusedByRule(why, rule.status, rule.http_status)
+        return rule
+
+    def _add(self, instance: Instance, entry: Entry, incoming: Incoming, rule: Rule) -> Outcome:
+        priority = Priority[rule.priority.upper()]
+
         def due_at(views: frozenset[str]) -> datetime:
             return completeness.due_at(
                 views, instance.received_at, self._config.completeness, still_open=incoming.more_to_come
             )
 
         for _ in range(_ATTEMPTS):
-            if self._index.add_instance(instance, due_at, entry, priority):
+            if self._index.add_instance(instance, due_at, entry, priority, rule.forward):
                 return Outcome.STORED
             held = self._index.instance(instance.sop_instance_uid)
             if held is not None:
@@ -270,7 +291,9 @@ def _check_uids(header: Dataset, incoming: Incoming) -> None:
     for keyword in ("SOPInstanceUID", "SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID"):
         uid = str(header.get(keyword) or "")
         if not is_valid_uid(uid):
-            problem = f"'{uid[:70]}' is not a UID (PS3.5 9.1)" if uid else "it is missing"
+            # quoted only where it looks like one: what a broken sender puts there may be the patient's
+            quoted = f"'{uid[:70]}'" if set(uid) <= set("0123456789.") else "what is there"
+            problem = f"{quoted} is not a UID (PS3.5 9.1)" if uid else "it is missing"
             raise NotUnderstood(f"{keyword}: {problem}")
     if (header.SOPInstanceUID, header.SOPClassUID) != (incoming.sop_instance_uid, incoming.sop_class_uid):
         raise MismatchedInstance(

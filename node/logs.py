@@ -61,7 +61,8 @@ def configure(settings: LoggingSettings) -> None:
     root.addHandler(handler)
     for name in OUR_LOGGERS:
         logging.getLogger(name).setLevel(settings.level.upper())
-    # pydicom's warnings quote the value they complain about
+    # both quote the value they complain about
+    logging.getLogger("pynetdicom.utils").setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", module=r"pydicom\.")
     structlog.configure(
         processors=[
@@ -84,6 +85,11 @@ def get(name: str) -> structlog.stdlib.BoundLogger:
 def about(**ids: str | int) -> AbstractContextManager[None]:
     """Within this context every event carries `ids`, such as association=…, study_instance_uid=…, job=…."""
     return structlog.contextvars.bound_contextvars(**ids)
+
+
+def at_hand(name: str) -> str:
+    """The id `name` of this context, as `about` set it; "" without one."""
+    return str(structlog.contextvars.get_contextvars().get(name, ""))
 
 
 def without_patient_data(_logger: object, _method: str, event: EventDict) -> EventDict:

@@ -30,7 +30,10 @@ class StateLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationLine:
-    """Result objects for one destination. last_error: of the latest delivery that has one and is not delivered."""
+    """Objects for one destination: results, and received instances that are forwarded to it.
+
+    last_error: of the latest delivery that has one and is not delivered.
+    """
 
     destination: str
     counts: dict[str, int]
@@ -46,6 +49,7 @@ class Status:
     states: tuple[StateLine, ...]
     destinations: tuple[DestinationLine, ...]
     asides: int
+    not_forwarded: int
     free_bytes: int
     minimum_free_bytes: int
     attention: tuple[str, ...]
@@ -72,12 +76,13 @@ def status(config: Config) -> Status:
     now = datetime.now(UTC)
     states: tuple[StateLine, ...] = ()
     destinations = tuple(_no_delivery(name) for name in config.destinations)
-    asides = 0
+    asides = not_forwarded = 0
     try:
         with holdings.opened(config) as held:
             states = _state_lines(held, now)
             destinations = _destination_lines(config, held, now)
             asides = len(held.index.asides())
+            not_forwarded = len(held.forwards.failed_studies())
     except NothingKept:
         pass
     running = holdings.node_runs(config)
@@ -87,6 +92,7 @@ def status(config: Config) -> Status:
         states=states,
         destinations=destinations,
         asides=asides,
+        not_forwarded=not_forwarded,
         free_bytes=free,
         minimum_free_bytes=config.storage.minimum_free_bytes,
         attention=(),
@@ -109,7 +115,7 @@ def _state_lines(held: Holdings, now: datetime) -> tuple[StateLine, ...]:
 
 
 def _destination_lines(config: Config, held: Holdings, now: datetime) -> tuple[DestinationLine, ...]:
-    deliveries = held.outbox.deliveries()
+    deliveries = [*held.outbox.deliveries(), *held.forwards.deliveries()]
     names = dict.fromkeys([*config.destinations, *(item.destination for item in deliveries)])
     return tuple(
         _destination_line(held, name, [item for item in deliveries if item.destination == name], now) for name in names
@@ -130,6 +136,7 @@ def _destination_line(held: Holdings, name: str, mine: Sequence[Delivery], now: 
         for result in held.outbox.results(study)
         if result.sop_instance_uid in {item.sop_instance_uid for item in pending}
     ]
+    since += [moment for destination, moment in held.forwards.oldest().items() if destination == name]
     return DestinationLine(
         destination=name,
         counts=dict(Counter(str(item.state) for item in mine)),
@@ -149,6 +156,11 @@ def _attention(found: Status) -> Iterable[str]:
         yield f"{held} exams are held and have no result: mammo-node exams --state HELD, then show and requeue --read"
     if failed := count.get(StudyState.UNDELIVERED, 0):
         yield f"results of {failed} exams were not delivered: see the error below; then requeue --all-undelivered"
+    if found.not_forwarded:
+        yield (
+            f"instances of {found.not_forwarded} studies were not forwarded: see the error below; "
+            "then requeue --all-undelivered"
+        )
     if found.asides:
         yield f"{found.asides} objects were kept aside: other content under a known UID, or not understood; see the log"
 

@@ -36,6 +36,7 @@ log = logs.get(__name__)
 
 _FIRST_BACKOFF_S = 0.4
 _LONGEST_BACKOFF_S = 30.0
+_DEATHS_OF_THE_UNFIT = 3  # in a row
 
 
 class Reader:
@@ -43,8 +44,22 @@ class Reader:
 
     def __init__(self, settings: ReadingSettings, *, niceness: int = 0) -> None:
         """niceness: of the children, so that they give way to others."""
+        self._settings = settings
         self._lanes = [_Lane(place) for place in places(settings, niceness)]
         self.room = sum(lane.place.room for lane in self._lanes)
+
+    @property
+    def settings(self) -> ReadingSettings:
+        """How it reads."""
+        return self._settings
+
+    @property
+    def serves(self) -> bool:
+        """Whether on one device its models passed their self-check, and it has not died again and again since.
+
+        One that died once is started for the next exam.
+        """
+        return any(lane.serves for lane in self._lanes)
 
     @property
     def algorithm(self) -> Algorithm:
@@ -134,6 +149,11 @@ class _Lane:
     def held(self) -> int:
         child = self._child
         return child.held if child is not None else 0
+
+    @property
+    def serves(self) -> bool:
+        """See `Reader.serves`."""
+        return self.serving is not None and self._deaths < _DEATHS_OF_THE_UNFIT
 
     @property
     def usable(self) -> bool:

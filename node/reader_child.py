@@ -55,6 +55,11 @@ def places(settings: ReadingSettings, niceness: int = 0) -> list[Place]:
     return [_place(settings, device, niceness) for device in settings.device]
 
 
+def room_of(settings: ReadingSettings) -> int:
+    """How many exams at a time are of use to a reader of these settings."""
+    return sum(place.room for place in places(settings))
+
+
 def _place(settings: ReadingSettings, device: str, niceness: int) -> Place:
     batch, prefetch = (1, 1) if device == "cpu" else (4, 8)
     return Place(

@@ -36,7 +36,7 @@ def _database_in_folder(url: str, info: ValidationInfo) -> str:
     return url
 
 
-def _bundle_in_folder(bundle: str, info: ValidationInfo) -> str:
+def bundle_in_folder(bundle: str, info: ValidationInfo) -> str:
     """A bundle with a slash or an ending is a path; a bare word is one that is shipped."""
     return str(_in_folder(Path(bundle), info)) if "/" in bundle or "." in bundle else bundle
 
@@ -54,7 +54,8 @@ def _with_host(url: str) -> str:
     return url
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
+    """One text as a list of one."""
     return (value,) if isinstance(value, str) else value
 
 
@@ -69,7 +70,7 @@ Address = Annotated[
 ]
 Devices = Annotated[
     tuple[Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")], ...],
-    BeforeValidator(_listed),
+    BeforeValidator(listed),
     Field(min_length=1),
     Allowed("cpu, cuda (the first GPU) or cuda:N, or a list of these"),
 ]
@@ -83,9 +84,9 @@ ListenPort = Annotated[int, Field(ge=0, le=65535), Allowed("an integer from 1 to
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 Percentile = Annotated[float, Field(gt=0, lt=100)]
 FilePath = Annotated[Path, AfterValidator(_in_folder)]
-BundleName = Annotated[str, AfterValidator(_bundle_in_folder)]
+BundleName = Annotated[str, AfterValidator(bundle_in_folder)]
 Patterns = Annotated[
-    tuple[str, ...], BeforeValidator(_listed), Allowed("a text or a list of texts; * stands for any characters")
+    tuple[str, ...], BeforeValidator(listed), Allowed("a text or a list of texts; * stands for any characters")
 ]
 
 
@@ -217,7 +218,9 @@ class Destination(Settings):
     server: DicomwebServer | None = Field(default=None, description="dicomweb_store: the server.")
     folder: FilePath | None = Field(default=None, description="folder: where the files are put.")
     results: tuple[ResultChoice, ...] = Field(
-        default=(), description="Result objects to deliver: names, or mappings of `kind` and its options."
+        default=(),
+        description="Result objects to deliver: names, or mappings of `kind` and its options; write it: [] is for a "
+        "destination that only gets what rules forward.",
     )
     max_attempts: int = Field(default=500, ge=1, description="Attempts before a delivery is given up, visibly.")
     first_retry_s: Seconds = Field(
@@ -225,35 +228,9 @@ class Destination(Settings):
     )
     max_retry_s: Seconds = Field(default=600.0, description="Longest wait between two attempts.")
     concurrency: int = Field(default=1, ge=1, le=32, description="Deliveries to this destination at the same time.")
-
-
-class When(Settings):
-    """What an instance must be for a rule to apply: every key that is given must match, by any of its patterns."""
-
-    calling_ae_title: Patterns = Field(default=(), description="Calling AE title of the sender.")
-    sop_class_uid: Patterns = Field(default=(), description="SOP Class UID (0008,0016).")
-    modality: Patterns = Field(default=(), description="Modality (0008,0060).")
-    manufacturer: Patterns = Field(default=(), description="Manufacturer (0008,0070).")
-    manufacturer_model_name: Patterns = Field(default=(), description="Manufacturer's Model Name (0008,1090).")
-    institution_name: Patterns = Field(default=(), description="Institution Name (0008,0080).")
-    station_name: Patterns = Field(default=(), description="Station Name (0008,1010).")
-
-
-class Rule(Settings):
-    """What happens to an instance. Rules are tried in order and the first that matches decides."""
-
-    name: Name = Field(description="The rule's name, as logs and pages show it.")
-    when: When = Field(default=When(), description="What the instance must be; empty matches everything.")
-    action: Literal["read", "store", "refuse"] = Field(
-        default="read", description="read: store, and read the exam; store: keep it only; refuse: do not accept it."
-    )
-    destinations: Patterns = Field(
-        default=(ALL,), description='Destinations of the results of a read exam; "*" is all.'
-    )
-    priority: Literal["urgent", "routine", "archive"] = Field(
-        default="routine",
-        description="Of a read exam: an urgent one goes before those of the last hour, one of the archive after those "
-        "of the next day.",
+    answers: Patterns = Field(
+        default=(),
+        description='AE titles of senders whose results come here where a rule says "@sender"; the peer\'s own is one.',
     )
 
 
@@ -330,6 +307,12 @@ class StorageSettings(Settings):
         default=None, ge=1, description="Delete studies this many days after their results are delivered; null: never."
     )
 
+    ledger_days: int | None = Field(
+        default=400,
+        ge=1,
+        description="Delete the ledger's lines (`mammo-node ledger`) after this many days; null: never.",
+    )
+
     @property
     def lock_file(self) -> Path:
         """Held by the node that works on these objects, for as long as it lives."""
@@ -368,7 +351,7 @@ class WebSettings(Settings):
     ] = Field(default=None, description="Where a proxy shows `path` to others; null: as the request calls it.")
     allowed_origins: Annotated[
         tuple[Annotated[str, Field(pattern=r"^(\*|https?://[^/\s]+)$")], ...],
-        BeforeValidator(_listed),
+        BeforeValidator(listed),
         Allowed('origins such as http://127.0.0.1:3000, or "*" for any'),
     ] = Field(default=(), description="Web pages from elsewhere that a browser lets read the answers (CORS).")
     calling_ae_title: AETitle = Field(
@@ -380,6 +363,10 @@ class WebSettings(Settings):
     threads: int = Field(default=8, ge=1, le=256, description="Requests worked on at the same time.")
     decoders: int = Field(default=2, ge=1, le=64, description="Processes that decode images for other syntaxes.")
     decoding_timeout_s: Seconds = Field(default=30.0, description="An image that takes longer is not decoded.")
+    ready_within_s: Seconds | None = Field(
+        default=3600.0,
+        description="/health/ready is 503 when an exam waits longer than this to be read or reported; null: never.",
+    )
     maximum_results: int = Field(
         default=1000,
         ge=1,

@@ -9,10 +9,10 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from storage import schema, schema_cohort, schema_watch
+from storage import schema, schema_cohort, schema_traffic, schema_watch
 
 #: Each adds its own tables to the one metadata.
-SCHEMA_MODULES = (schema, schema_cohort, schema_watch)
+SCHEMA_MODULES = (schema, schema_cohort, schema_traffic, schema_watch)
 
 
 class SchemaMismatch(RuntimeError):
@@ -40,7 +40,7 @@ class Database:
         Raises SchemaMismatch when the database is of another version, DatabaseUnavailable when it is none.
         """
         try:
-            schema.Base.metadata.create_all(self.engine)
+            schema_traffic.ForwardRow.metadata.create_all(self.engine)
         except DBAPIError as error:
             raise DatabaseUnavailable(str(error.orig)) from error
         with self.transaction() as session:

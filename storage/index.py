@@ -6,7 +6,7 @@ State changes are conditional updates: what they return says whether they happen
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +18,9 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from storage import records, schema, schema_watch
 from storage.catalogue import Catalogue
 from storage.database import Database
-from storage.records import StudyState
+from storage.forwards import Forwards
+from storage.records import DeliveryState, StudyState
+from storage.schema_traffic import ForwardRow
 
 
 class Index:
@@ -35,12 +37,13 @@ class Index:
         due_at: Callable[[frozenset[str]], datetime | None],
         entry: records.Entry | None = None,
         priority: records.Priority = records.Priority.ROUTINE,
+        forward_to: Sequence[str] = (),
     ) -> bool:
         """Index a new instance and reopen its study, in one transaction. False when the UID is already indexed.
 
         due_at: given the standard views now present, when the study counts as whole (None: it is not to be read).
         entry: what searches find of it; without, it is found by its UID alone. priority: the study takes it on where
-        the instance is to be read and none of those before was more urgent.
+        the instance is to be read and none of those before was more urgent. forward_to: destinations that get it.
         """
         try:
             with self._database.transaction() as session:
@@ -48,6 +51,7 @@ class Index:
                 views = self._standard_views(session, instance.study_instance_uid)
                 self._reopen(session, instance, due_at(views) if instance.to_read else None, priority)
                 self._event(session, _received(instance))
+                Forwards.add(session, instance, forward_to)
                 if entry is not None:
                     Catalogue(self._database.joining(session)).add(entry)
         except IntegrityError:
@@ -238,8 +242,15 @@ class Index:
             row = session.get(schema.StudyRow, study_instance_uid)
             if row is None or row.state not in settled or row.changed_at >= before:
                 return []
+            kept_for = select(ForwardRow).where(
+                ForwardRow.study_instance_uid == study_instance_uid,
+                ForwardRow.state != DeliveryState.DELIVERED.value,
+            )
+            if session.scalar(kept_for.limit(1)) is not None:
+                return []
             paths = self._paths(session, study_instance_uid)
             tables = (
+                ForwardRow,
                 schema.DeliveryRow,
                 schema.ResultObjectRow,
                 schema.RefusalRow,

@@ -12,6 +12,7 @@ from node.commands.show import find
 from node.config import Config
 from node.console import ConfigOption, ExitCode
 from node.errors import ConfigError
+from node.holdings import Holdings
 from storage.records import Study, StudyState
 
 
@@ -38,7 +39,7 @@ def requeue(
         raise ConfigError("name a study, or give --all-undelivered (see mammo-node exams)")
     settings = console.configuration(config)
     with holdings.opened(settings) as held:
-        studies = held.index.studies([StudyState.UNDELIVERED]) if all_undelivered else [find(held, study or "")]
+        studies = _undelivered(held) if all_undelivered else [find(held, study or "")]
     count = _requeue(settings, studies, read)
     if not count:
         console.end(ExitCode.WRONG)
@@ -46,16 +47,23 @@ def requeue(
         console.say("no node runs: it is taken up when one is started (mammo-node serve)")
 
 
+def _undelivered(held: Holdings) -> list[Study]:
+    """Exams with results that were given up, and studies with instances that were not forwarded."""
+    studies = {study.study_instance_uid: study for study in held.index.studies([StudyState.UNDELIVERED])}
+    forwarded = (held.index.study(uid) for uid in held.forwards.failed_studies())
+    return [*(studies | {study.study_instance_uid: study for study in forwarded if study is not None}).values()]
+
+
 def _requeue(settings: Config, studies: list[Study], read: bool) -> int:
     if not studies:
-        console.complain("no exam has undelivered results")
+        console.complain("nothing was given up: no exam has undelivered results")
     node, total = Node(settings), 0
     node.connect()
     try:
         for each in studies:
             count = node.orders.requeue(each.study_instance_uid, read=read)
             total += count
-            what = "will be read again" if read else f"{count} results will be sent again"
+            what = "will be read again" if read else f"{count} objects will be sent again"
             if count:
                 console.say(f"{each.study_instance_uid}: {what}")
             else:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
 from contextlib import suppress
-from types import FrameType
+from pathlib import Path
+from queue import SimpleQueue
 
 import typer
 
 from node import address, console, logs
 from node.app import Node
-from node.config import Config
+from node.config import Config, load_config
 from node.console import ConfigOption
 from node.errors import ConfigError, NodeError
 from node.settings import NodeSettings, WebSettings
 from storage.database import DatabaseUnavailable, SchemaMismatch
+
+log = logs.get(__name__)
 
 #: A stop that takes longer is cut short; what was under way is run again at the next start.
 STOP_WITHIN_S = 10.0
@@ -32,28 +34,35 @@ def serve(config: ConfigOption = None) -> None:
     """Run the node until it is stopped (SIGTERM or Ctrl-C).
 
     Prints "ready" once it listens. Ends with 0 after a stop, with 2 when it cannot start as configured.
+    At SIGHUP it takes up the routing rules of its configuration anew; rules that are wrong are refused, and told.
     """
     settings = console.configuration(config)
     logs.configure(settings.logging)
-    stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _setting(stopped))
+    asked: SimpleQueue[int] = SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, _frame: asked.put(number))
     node = _made(settings)
     try:
         _start(node)
         console.say(f"ready: {settings.node.ae_title} listens on {settings.node.host}:{node.receiver.port}")
         if node.web.port is not None:
             console.say(f"DICOMweb at {address.url(settings.web.host, node.web.port)}{settings.web.path}")
-        stopped.wait()
+        while asked.get() == signal.SIGHUP:
+            _reload(node, config)
     finally:
         _stop(node)
 
 
-def _setting(event: threading.Event) -> Callable[[int, FrameType | None], None]:
-    def handle(_number: int, _frame: FrameType | None) -> None:
-        event.set()
-
-    return handle
+def _reload(node: Node, config: Path | None) -> None:
+    """Other routing rules from now on, or the old ones where they are wrong; either is told."""
+    try:
+        elsewhere = node.reload(load_config(console.config_file(config)))
+    except ConfigError as error:
+        log.error("routing rules refused; the old ones go on", faults=str(error).splitlines())
+        return
+    log.info("routing rules taken up", rules=[rule.name for rule in node.router.config.routing])
+    if elsewhere:
+        log.warning("these sections changed too; they count after a restart", sections=elsewhere)
 
 
 def _made(settings: Config) -> Node:

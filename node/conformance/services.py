@@ -12,7 +12,7 @@ from node.conformance.document import Bullets, Section, Table
 from node.conformance.facts import VERIFICATION, Facts, number, uid_name
 from node.dimse import scp, scu
 from node.errors import NodeError, OutOfResources, RetriableDelivery
-from node.settings import Rule, When
+from node.settings_routing import Rule, When
 
 #: Services that a hospital may ask for and that are not there: SOP classes, and words that code of them would hold.
 #: A test holds the code against it.
@@ -104,8 +104,9 @@ def _rules_for(uid: str, facts: Facts) -> Iterator[str]:
     """Names of the rules whose SOP class condition lets this class pass."""
     for rule in facts.config.routing:
         alone = Rule(name=rule.name, when=When(sop_class_uid=rule.when.sop_class_uid))
-        if routing.decide([alone], {"sop_class_uid": uid}) is not None:
-            yield f"{rule.name} ({rule.action})"
+        if routing.decide([alone], {"sop_class_uid": (uid,)}) is not None:
+            refused = f" with 0x{rule.status:04X}" if rule.status is not None else ""
+            yield f"{rule.name} ({rule.action}{refused})"
 
 
 def _answers(facts: Facts) -> Section:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from node.conformance.document import Section, Table
 from node.conformance.facts import Facts, number
-from node.settings import Rule, Settings
+from node.errors import RefusedByRule
+from node.settings import Settings
+from node.settings_routing import Days, Rule
 
 #: Sections whose every setting is shown with its value; the others name places of the host or are shown elsewhere.
 _SHOWN = ("network", "web", "completeness")
@@ -57,8 +59,9 @@ def _rules(facts: Facts) -> Section:
         (
             rule.name,
             _condition(rule),
-            rule.action,
+            _action(rule),
             ", ".join(facts.config.destinations_of(rule)) if rule.action == "read" else "",
+            ", ".join(rule.forward),
         )
         for rule in facts.config.routing
     ]
@@ -66,15 +69,27 @@ def _rules(facts: Facts) -> Section:
         "Routing rules",
         (
             "Tried in this order; the first whose conditions hold decides. What no rule takes is answered with 0x0122.",
-            Table("Rules", ("Rule", "Conditions", "Action", "Results go to"), tuple(rows)),
-            "Conditions are compared without regard to case; `*` stands for any characters.",
+            Table("Rules", ("Rule", "Conditions", "Action", "Results go to", "Forwarded to"), tuple(rows)),
+            "Conditions are compared without regard to case; `*` stands for any characters, `?` for one, and what "
+            "stands between slashes is a regular expression. The rules can be exchanged while the product runs.",
         ),
     )
 
 
 def _condition(rule: Rule) -> str:
-    given = [f"{name}: {' or '.join(patterns)}" for name, patterns in rule.when.model_dump().items() if patterns]
+    given = []
+    for name in type(rule.when).model_fields:
+        value = getattr(rule.when, name)
+        if value:
+            given.append(f"{name}: {value.told if isinstance(value, Days) else ' or '.join(value)}")
     return "; ".join(given) or "none"
+
+
+def _action(rule: Rule) -> str:
+    if rule.action == "read" and rule.reading is not None:
+        return f"read, as {rule.reading}"
+    status = rule.status if rule.status is not None else RefusedByRule.dimse_status
+    return f"refuse with 0x{status:04X}" if rule.action == "refuse" else rule.action
 
 
 def _parameters(facts: Facts) -> Section:

@@ -26,11 +26,13 @@ from pynetdicom.association import Association
 from pynetdicom.transport import ThreadedAssociationServer
 
 from node import logs
+from node.books import Books, Passage
 from node.config import Config
 from node.dimse.sockets import no_delay
 from node.errors import NodeError
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.intake import Accepted, Incoming, Outcome
+from storage.objects import is_valid_uid
 
 log = logs.get(__name__)
 
@@ -56,6 +58,9 @@ CALLING_NOT_RECOGNIZED = (1, 1, 3)  # PS3.8 9.3.4: rejected-permanent, service-u
 LIMIT_EXCEEDED = (2, 3, 2)  # rejected-transient, presentation provider: local-limit-exceeded
 
 
+_ENDINGS = {"EVT_RELEASED": "released", "EVT_ABORTED": "aborted"}
+
+
 class Accepts(Protocol):
     """What the SCP needs of the intake."""
 
@@ -69,6 +74,7 @@ class _Open:
     """An open association: who called, the study it is sending, and what became of what it sent."""
 
     calling_ae_title: str
+    passage: Passage
     study_instance_uid: str = ""
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -76,8 +82,10 @@ class _Open:
 class Receiver:
     """The node's listening side."""
 
-    def __init__(self, config: Config, intake: Accepts) -> None:
+    def __init__(self, config: Config, intake: Accepts, books: Books | None = None) -> None:
+        """books: of what comes; without, none are kept."""
         self._config = config
+        self._books = books or Books()
         self._intake = intake
         self._server: ThreadedAssociationServer | None = None
         self._ae: AE | None = None
@@ -132,7 +140,8 @@ class Receiver:
             already = sum(each.calling_ae_title == calling for each in self._open.values())
             refused = already >= self._config.network.maximum_associations_per_caller
             if not refused:
-                self._open[id(association)] = _Open(calling)
+                passage = self._books.passage("C-STORE", association.name, calling, address)
+                self._open[id(association)] = _Open(calling, passage)
         if refused:
             log.warning("association refused: too many of this caller", calling_ae_title=calling)
             _reject(association, LIMIT_EXCEEDED)
@@ -140,13 +149,15 @@ class Receiver:
     def _store(self, event: evt.Event) -> Dataset:
         request = cast("Any", event.request)
         of = self._open[id(event.assoc)]
-        with logs.about(association=event.assoc.name, sop=str(request.AffectedSOPInstanceUID)):
+        sop_instance_uid = str(request.AffectedSOPInstanceUID)
+        about = sop_instance_uid if is_valid_uid(sop_instance_uid) else "(no UID)"
+        with logs.about(association=event.assoc.name, sop=about):
             try:
                 incoming = Incoming(
                     encoded=request.DataSet.getbuffer(),
                     transfer_syntax_uid=str(event.context.transfer_syntax),
                     sop_class_uid=str(request.AffectedSOPClassUID),
-                    sop_instance_uid=str(request.AffectedSOPInstanceUID),
+                    sop_instance_uid=sop_instance_uid,
                     calling_ae_title=of.calling_ae_title,
                     more_to_come=True,
                 )
@@ -154,19 +165,21 @@ class Receiver:
             except NodeError as error:
                 of.counts["refused"] += 1
                 log.warning("not accepted", status=f"0x{error.dimse_status:04X}", why=str(error))
+                of.passage.refused(sop_instance_uid, error.dimse_status, str(error))
                 return _status(error.dimse_status, str(error))
             except Exception:  # the association's border: the sender is told, and keeps the image
                 of.counts["refused"] += 1
                 log.exception("not accepted")
+                of.passage.refused(sop_instance_uid, 0xC000, "internal error")
                 return _status(0xC000, "internal error; see the node's log")
             log.info("accepted", outcome=accepted.outcome, study=accepted.study_instance_uid)
         of.counts[accepted.outcome] += 1
         before, of.study_instance_uid = of.study_instance_uid, accepted.study_instance_uid
         if before not in ("", accepted.study_instance_uid):
             self._intake.released(before)  # it has turned to another study
-        if accepted.outcome is Outcome.KEPT_ASIDE:
-            return _status(COERCED, "held with other content; this one was kept aside for a person")
-        return _status(SUCCESS)
+        status = COERCED if accepted.outcome is Outcome.KEPT_ASIDE else SUCCESS
+        of.passage.kept(incoming.sop_instance_uid, accepted, status)
+        return _status(status, "held with other content; this one was kept aside for a person" if status else "")
 
     def _ended(self, event: evt.Event) -> None:
         with self._lock:
@@ -175,6 +188,7 @@ class Receiver:
             return
         counts = {key.replace(" ", "_"): count for key, count in ended.counts.items()}
         log.info("association ended", association=event.assoc.name, calling_ae_title=ended.calling_ae_title, **counts)
+        ended.passage.ended(_ENDINGS.get(event.event.name, "connection lost"))
         if ended.study_instance_uid:
             self._intake.released(ended.study_instance_uid)
 

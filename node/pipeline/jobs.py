@@ -16,12 +16,13 @@ from storage.records import Priority
 
 
 class Stage(StrEnum):
-    """What a job does. Each has a queue of its own; deliveries have one per destination."""
+    """What a job does. Each has a queue of its own; deliveries and forwarding share one per destination."""
 
     READ = "read"
     REPORT = "report"
     DELIVER = "deliver"
     SHADOW = "shadow"
+    FORWARD = "forward"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,7 @@ class Job:
     @property
     def queue(self) -> str:
         """The queue it waits in."""
-        return f"{self.stage}-{self.destination}" if self.destination else str(self.stage)
+        return f"{Stage.DELIVER}-{self.destination}" if self.destination else str(self.stage)
 
 
 _ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)

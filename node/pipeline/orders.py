@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from node import logs
 from node.pipeline.jobs import Job, Stage
 from node.pipeline.rooms import Rooms, tell
+from storage.forwards import REVISION, Forwards
 from storage.index import Index
 from storage.outbox import Outbox
 from storage.records import DeliveryState, StudyState
@@ -34,16 +35,28 @@ class Orders:
         self._rooms.passed("complete: committed")
         return revision
 
+    def forward(self) -> int:
+        """Enqueue a job where received instances are to be forwarded and none was made for them; returns how many."""
+        count = 0
+        for study, destination in Forwards(self._rooms.database).waiting():
+            with self._rooms.database.transaction() as session:
+                if Forwards(self._rooms.database.joining(session)).take_up(study, destination):
+                    self._rooms.enqueue(session, Stage.FORWARD, study, REVISION, destination)
+                    count += 1
+        return count
+
     def requeue(self, study_instance_uid: str, *, read: bool = False) -> int:
         """A person asks: read the exam again (a new revision), or send failed deliveries again.
 
-        Returns how many deliveries, or 1 for a reading.
+        Instances that were not forwarded go with the deliveries. Returns how many deliveries, or 1 for a reading.
         """
         if read:
             return 1 if self.complete(study_instance_uid, anyway=True) else 0
         study = self._index.study(study_instance_uid)
         if study is None:
             return 0
+        forwarded = Forwards(self._rooms.database).requeue(study_instance_uid, datetime.now(UTC))
+        self.forward()
         failed = self._outbox.deliveries(study_instance_uid, revision=study.revision, states=[DeliveryState.FAILED])
         with self._rooms.database.transaction() as session:
             joined = self._rooms.database.joining(session)
@@ -53,7 +66,7 @@ class Orders:
                 count = outbox.requeue(study_instance_uid, study.revision, name, datetime.now(UTC))
                 self._rooms.enqueue(session, Stage.DELIVER, study_instance_uid, study.revision, name)
                 tell(index, study_instance_uid, study.revision, "deliver", f"{count} requeued for {name}")
-        return len(failed)
+        return len(failed) + forwarded
 
     def reconcile(self) -> int:
         """Enqueue what should be waiting and is not; returns how many jobs were missing."""
@@ -64,6 +77,8 @@ class Orders:
         wanted += dict.fromkeys(
             (Stage.DELIVER, item.study_instance_uid, item.revision, item.destination) for item in pending
         )
+        forwards = Forwards(self._rooms.database).queued()
+        wanted += [(Stage.FORWARD, study, REVISION, destination) for study, destination in forwards]
         return sum(self._ensure(*work) for work in wanted)
 
     def _ensure(self, stage: Stage, study: str, revision: int, destination: str) -> bool:

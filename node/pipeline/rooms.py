@@ -9,11 +9,12 @@ from typing import Any
 
 from node.config import Config
 from node.pipeline.jobs import Job, JobQueue, Stage, turn
-from node.reader import Reader
+from node.readers import Readers
+from node.routing import Router
 from storage.database import Database
 from storage.index import Index
 from storage.objects import ObjectStore
-from storage.records import Event
+from storage.records import Event, Priority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +24,8 @@ class Rooms:
     config: Config
     database: Database
     store: ObjectStore
-    reader: Reader
+    router: Router
+    readers: Readers
     jobs: JobQueue
     passed: Callable[[str], None] = lambda _point: None
 
@@ -32,7 +34,9 @@ class Rooms:
     ) -> None:
         """Enqueue a job in `session`'s transaction, under an id it has never had."""
         index = Index(self.database.joining(session))
-        number, place = index.next_job(study), turn(*index.precedence(study))
+        number, (priority, received_at) = index.next_job(study), index.precedence(study)
+        # what is forwarded shares a destination's queue with results, and comes behind them
+        place = turn(Priority.ARCHIVE if stage is Stage.FORWARD else priority, received_at)
         job = Job(stage=stage, study_instance_uid=study, revision=revision, number=number, destination=destination)
         self.jobs.enqueue(session, job, turn=place, delay_s=delay_s)
 

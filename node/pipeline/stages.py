@@ -6,27 +6,29 @@ A stage that fails is tried again with backoff; an exam that cannot be read in t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ai.findings import Category, Reading, ReadOutcome
 from ai.reasons import Reason, ReasonCode
-from node import delivery, drift, findable, logs, routing
+from node import delivery, drift, findable, logs
 from node.destinations import Outgoing
 from node.errors import ReaderOutOfMemory, ReaderStopped, ReaderUnavailable
 from node.exams import StoredExam, header, stored_exam
+from node.pipeline.forwarding import Forwarding
 from node.pipeline.jobs import Job, NotFinished, Stage
 from node.pipeline.rooms import Rooms, tell
 from node.pipeline.shadowing import Shadowing
 from node.priors import Priors
+from node.reader import Reader
 from node.reporting import NoSource, Reporting
 from storage.database import Database
 from storage.index import Index
 from storage.objects import AlteredObject
 from storage.outbox import Outbox
-from storage.records import DeliveryState, Refusal, StoredReading, Study, StudyState
+from storage.records import DeliveryState, Instance, Refusal, StoredReading, Study, StudyState
 
 log = logs.get(__name__)
 
@@ -34,6 +36,7 @@ _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 300.0
 _REPORT_ATTEMPTS = 5
 _UNAVAILABLE_S = 30.0
+_FORWARD_FAILURES = 6  # as if it were the sixth: again in a minute
 
 
 class Stages:
@@ -47,14 +50,21 @@ class Stages:
         self._priors = Priors(self._index, self._outbox, rooms.store)
         self._reporting = Reporting(rooms.config, rooms.store)
         self._watch = drift.Watch(rooms.config.reading)
+        self._of: dict[Stage, Callable[[Job], None]] = {
+            Stage.READ: self._read,
+            Stage.REPORT: self._report,
+            Stage.DELIVER: self._deliver,
+            Stage.FORWARD: Forwarding(rooms).run,
+            Stage.SHADOW: shadowing.read,
+        }
 
     def run(self, job: Job) -> None:
         """Run one job; what goes wrong in it is logged, told in the exam's history, and tried again."""
-        stages = {Stage.READ: self._read, Stage.REPORT: self._report, Stage.DELIVER: self._deliver}
-        stage = {**stages, Stage.SHADOW: self._shadowing.read}[job.stage]
-        with logs.about(job=job.job_id):
+        stage = self._of[job.stage]
+        with logs.about(job=job.job_id, study=job.study_instance_uid):
             try:
                 stage(job)
+                log.info("job done", stage=job.stage, revision=job.revision)
             except ReaderStopped as stopped:
                 raise NotFinished from stopped
             except ReaderUnavailable as error:
@@ -72,36 +82,37 @@ class Stages:
         study = self._index.study(job.study_instance_uid)
         if study is None or study.revision != job.revision or study.state is not StudyState.READING:
             return
-        most = self._rooms.config.reading.max_attempts
+        instances = self._index.instances(job.study_instance_uid)
+        reader = self._rooms.readers.of(instance.rule for instance in instances if instance.to_read)
+        most = reader.settings.max_attempts
         if study.failures >= most:
-            outcome = self._not_read(job, ReasonCode.READER_FAILED, study.failures)
+            outcome = self._not_read(job, reader, ReasonCode.READER_FAILED, study.failures)
         else:
             try:
-                outcome = self._attempt(job, study)
+                outcome = self._attempt(job, study, instances, reader)
             except ReaderOutOfMemory:
                 if study.failures + 1 < most:
                     raise
-                outcome = self._not_read(job, ReasonCode.OUT_OF_MEMORY, most)
+                outcome = self._not_read(job, reader, ReasonCode.OUT_OF_MEMORY, most)
         self._rooms.passed("read: done")
         self._save(job, outcome.reading, outcome)
         self._rooms.passed("read: committed")
 
-    def _attempt(self, job: Job, study: Study) -> ReadOutcome:
-        instances = self._index.instances(job.study_instance_uid)
+    def _attempt(self, job: Job, study: Study, instances: Sequence[Instance], reader: Reader) -> ReadOutcome:
         stored = stored_exam(study, instances, self._rooms.store)
         # a prior that the reader dies of does not cost the exam at hand: the next attempt goes without
-        wanted = self._rooms.reader.priors if study.failures == 0 else 0
+        wanted = reader.priors if study.failures == 0 else 0
         given = self._priors.beside(stored, study, instances, wanted)
-        outcome = self._rooms.reader.read(given.exam, given.files, job.revision, alone=study.failures > 0)
+        outcome = reader.read(given.exam, given.files, job.revision, alone=study.failures > 0)
         return replace(outcome, reading=_telling(outcome.reading, stored))
 
-    def _not_read(self, job: Job, code: ReasonCode, attempts: int) -> ReadOutcome:
+    def _not_read(self, job: Job, reader: Reader, code: ReasonCode, attempts: int) -> ReadOutcome:
         """The answer after the last attempt. It looks at no file: whatever made the attempts fail must not stop it."""
         reason = Reason(code, detail=f"{attempts} attempts")
         reading = Reading(
             study_instance_uid=job.study_instance_uid,
             revision=job.revision,
-            algorithm=self._rooms.reader.algorithm,
+            algorithm=reader.algorithm,
             category=Category.NOT_READ,
             started_at=datetime.now(UTC),
             reasons=(reason,),
@@ -145,7 +156,12 @@ class Stages:
             return
         instances = self._index.instances(job.study_instance_uid)
         to_read = [instance for instance in instances if instance.to_read]
-        names = routing.destinations(self._rooms.config, dict.fromkeys(instance.rule for instance in to_read))
+        taken = dict.fromkeys((instance.rule, instance.calling_ae_title) for instance in to_read)
+        names = self._rooms.router.destinations(taken)
+        if not names:
+            senders = ", ".join(sorted({sender for _, sender in taken}))
+            self._hold(job, StudyState.REPORTING, f"no destination leads back to its sender, {senders}")
+            return
         earlier = [result for result in self._outbox.results(job.study_instance_uid) if result.revision < job.revision]
         prior = self._priors.result(Reading.from_json(stored.reading_json), study, instances)
         try:
@@ -248,7 +264,9 @@ class Stages:
     def _again(self, job: Job, why: str) -> None:
         with self._rooms.database.transaction() as session:
             index = Index(self._rooms.database.joining(session))
-            failures = index.count_failure(job.study_instance_uid)
+            # forwarding is no stage of the exam: its failures must not cost the exam its reading
+            forwarding = job.stage is Stage.FORWARD
+            failures = _FORWARD_FAILURES if forwarding else index.count_failure(job.study_instance_uid)
             delay_s = min(_LONGEST_RETRY_S, _FIRST_RETRY_S * 2.0 ** min(failures - 1, 20))
             due = (datetime.now(UTC) + timedelta(seconds=delay_s)).isoformat(timespec="seconds")
             tell(index, job.study_instance_uid, job.revision, job.stage, f"failed: {why}; again at {due}")

@@ -18,6 +18,7 @@ from node.web.qido import Searching
 from node.web.rendered import Rendered
 from node.web.rooms import Rooms
 from node.web.stow import Storing
+from node.web.watching import Watching
 
 #: What serves; each has its routes.
 ROOMS = (Searching, Metadata, Frames, Rendered, Instances, Storing)
@@ -37,6 +38,7 @@ def make_app(rooms: Rooms) -> ASGIApp:
     for room in ROOMS:
         app.include_router(room(rooms).router(), prefix=rooms.settings.path)
     app.include_router(Monitoring(rooms).router())
+    app.include_router(Watching(rooms).router())
     return Border(app, rooms)
 
 

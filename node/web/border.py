@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import time
 from http import HTTPStatus
 
@@ -15,10 +17,13 @@ from node import logs
 from node.errors import NodeError, Unavailable
 from node.web import answers
 from node.web.rooms import Rooms
+from node.web.watching import LIVE, METRICS, READY
 from storage.database import DatabaseUnavailable
+from storage.objects import is_valid_uid
 
 log = logs.get(__name__)
 
+_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
 _GONE = 499  # nobody is there to be answered; as nginx logs it
 _MISDIRECTED = "Host: this node is not called that; allowed: this machine's own names, or the host of web.public_url"
 
@@ -29,6 +34,7 @@ class Border:
     def __init__(self, app: ASGIApp, rooms: Rooms) -> None:
         self._app = app
         self._rooms = rooms
+        self._numbers = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -43,10 +49,11 @@ class Border:
             await send(message)
 
         try:
-            if self._rooms.is_called(Request(scope)):
-                await self._app(scope, receive, noting)
-            else:
-                await answers.problem(421, _MISDIRECTED)(scope, receive, noting)
+            with logs.about(request=next(self._numbers)):
+                if self._rooms.is_called(Request(scope)):
+                    await self._app(scope, receive, noting)
+                else:
+                    await answers.problem(421, _MISDIRECTED)(scope, receive, noting)
         except NodeError as error:  # while the body was sent: the connection is cut, so that nobody takes it for whole
             log.error("answer broken off", why=str(error), path=_path(scope))
         except ClientDisconnect:
@@ -56,13 +63,32 @@ class Border:
             if not status:
                 await answers.problem(500, "internal error; see the node's log")(scope, receive, noting)
         finally:
-            took_ms = round((time.monotonic() - began) * 1000)
-            log.info("request", method=scope["method"], path=_path(scope), status=status, took_ms=took_ms)
+            self._note(scope, status, time.monotonic() - began)
+
+    def _note(self, scope: Scope, status: int, took_s: float) -> None:
+        method, route = scope["method"], _route(scope)
+        known = method if method in _METHODS else "other"
+        self._rooms.metrics.requests.labels(known, route, str(status)).inc()
+        self._rooms.metrics.request_seconds.labels(route).observe(took_s)
+        tell = log.debug if route in (LIVE, READY, METRICS) else log.info
+        tell("request", method=method, path=_path(scope), status=status, took_ms=round(took_s * 1000))
+
+
+def _route(scope: Scope) -> str:
+    """The path as it is written in the routes, without UIDs."""
+    return str(getattr(scope.get("route"), "path", "")) or "(no such path)"
 
 
 def _path(scope: Scope) -> str:
-    """The path where it is one of ours, which holds UIDs at most; anything else may be anything."""
-    return str(scope["path"]) if scope.get("endpoint") else "(no such path)"
+    """The path where it is one of ours, with what is a UID or a number in it; anything else may be anything."""
+    values = {
+        name: value if _is_harmless(str(value)) else "(…)" for name, value in scope.get("path_params", {}).items()
+    }
+    return re.sub(r"\{(\w+)(:\w+)?\}", lambda found: str(values.get(found[1], "(…)")), _route(scope))
+
+
+def _is_harmless(value: str) -> bool:
+    return is_valid_uid(value) or re.fullmatch(r"[\d,]{1,64}|[\dA-F/]{1,64}", value) is not None
 
 
 def answer_errors(app: FastAPI) -> None:

@@ -11,8 +11,11 @@ from urllib.parse import urlsplit
 from fastapi import Request
 
 from node import logs
+from node.books import Books
 from node.errors import BadQuery, NotFound, NotUsable
+from node.health import Health
 from node.intake import Intake
+from node.metrics import Metrics
 from node.settings import WebSettings
 from node.stored_file import StoredFile, opened
 from node.web.decoders import Decoders
@@ -100,6 +103,9 @@ class Rooms:
     intake: Intake
     database: Database
     maximum_object_bytes: int
+    health: Health
+    metrics: Metrics
+    books: Books
     name: str = "mammo-node"
 
     def is_called(self, request: Request) -> bool:

@@ -14,7 +14,8 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from node import logs
-from node.errors import BadQuery, NodeError, NotUnderstood, OutOfResources, TooLarge
+from node.books import Passage
+from node.errors import BadQuery, NodeError, NotUnderstood, OutOfResources, RefusedByRule, TooLarge
 from node.findable import RETRIEVE_URL
 from node.intake import Accepted, Incoming, Outcome
 from node.part10 import Envelope, envelope
@@ -56,20 +57,29 @@ class Storing:
         return await self._store(request, study)
 
     async def _store(self, request: Request, study: str) -> Response:
-        receiving = _Receiving(self._rooms, study)
+        receiving = _Receiving(self._rooms, study, self._passage(request))
         try:
             media_type = media.check(request, media.DICOM_JSON, media.JSON)
             check_uids(*filter(None, [study]))
             await self._receive(request, receiving)
+            receiving.ending = "answered"
         except NodeError:
+            receiving.ending = "request refused"
             await _drained(request)
             raise
         except ClientDisconnect:
             log.warning("the sender went away", stored=len(receiving.stored))
+            receiving.ending = "connection lost"
             raise
         finally:
             await run_in_threadpool(receiving.end)
         return receiving.answer(self._rooms.base_url(request), media_type)
+
+    def _passage(self, request: Request) -> Passage:
+        address = request.client.host if request.client is not None else ""
+        return self._rooms.books.passage(
+            "STOW-RS", logs.at_hand("request"), self._rooms.settings.calling_ae_title, address
+        )
 
     async def _receive(self, request: Request, receiving: _Receiving) -> None:
         limit = self._rooms.settings.maximum_request_bytes
@@ -111,12 +121,15 @@ async def _drained(request: Request) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """An instance that was not stored, and why; found: what it says it is, None where it does not say."""
+    """An instance that was not stored, and why; found: what it says it is, None where it does not say.
+
+    sums_up: where nothing was stored, http_status answers for the whole request.
+    """
 
     found: Envelope | None
     reason: int
     http_status: int
-    short_of_room: bool = False
+    sums_up: bool = False
 
 
 @dataclass(slots=True)
@@ -125,6 +138,8 @@ class _Receiving:
 
     rooms: Rooms
     study: str
+    passage: Passage
+    ending: str = "failed"
     stored: list[tuple[Envelope, Accepted]] = field(default_factory=list)
     failed: list[_Failure] = field(default_factory=list)
 
@@ -134,14 +149,19 @@ class _Receiving:
         try:
             content = _content(file)
             found = envelope(content)
-            self.stored.append((found, self._accept(found, content)))
+            accepted = self._accept(found, content)
+            self.stored.append((found, accepted))
+            coerced = accepted.outcome is Outcome.KEPT_ASIDE
+            self.passage.kept(found.sop_instance_uid, accepted, _COERCED if coerced else 0)
         except NodeError as error:
             log.warning("not accepted", status=f"0x{error.dimse_status:04X}", why=str(error))
-            short = isinstance(error, OutOfResources)
-            self.failed.append(_Failure(found, error.dimse_status, error.http_status, short))
+            sums_up = isinstance(error, OutOfResources | RefusedByRule)
+            self.failed.append(_Failure(found, error.dimse_status, error.http_status, sums_up))
+            self.passage.refused(found.sop_instance_uid if found else "", error.dimse_status, str(error))
         except Exception:  # the sender is told, and the other instances are stored
             log.exception("not accepted")
             self.failed.append(_Failure(found, _PROCESSING_FAILURE, 409))
+            self.passage.refused(found.sop_instance_uid if found else "", _PROCESSING_FAILURE, "internal error")
 
     def _accept(self, found: Envelope, content: memoryview) -> Accepted:
         incoming = Incoming(
@@ -162,6 +182,7 @@ class _Receiving:
         """Nothing more of these studies comes with this request, as when an association is released."""
         for study in dict.fromkeys(accepted.study_instance_uid for _, accepted in self.stored):
             self.rooms.intake.released(study)
+        self.passage.ended(self.ending)
 
     # ---------------------------------------------------------------- the answer (PS3.18 10.5.3)
 
@@ -182,7 +203,9 @@ class _Receiving:
 
     def _status(self) -> int:
         if not self.stored:
-            return self.failed[0].http_status if all(each.short_of_room for each in self.failed) else 409
+            codes = [each.http_status if each.sums_up else 409 for each in self.failed]
+            # what may be sent again later outweighs what may not
+            return max(codes) if all(each.sums_up for each in self.failed) else 409
         coerced = any(accepted.outcome is Outcome.KEPT_ASIDE for _, accepted in self.stored)
         return 202 if self.failed or coerced else 200
 

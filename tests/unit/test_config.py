@@ -215,8 +215,10 @@ def test_an_unknown_option_of_a_result(kind: str) -> None:
 
 def test_a_destination_without_results() -> None:
     offered = ", ".join(results.offered())
-    assert faults(destinations=destination(results=[])) == [
-        f"destinations.PACS.results: value [] is not allowed; allowed: at least one of {offered}"
+    made = destination()
+    del made["PACS"]["results"]
+    assert faults(destinations=made) == [
+        f"destinations.PACS.results: a value is required; allowed: {offered}; [] where rules only forward there"
     ]
 
 
@@ -248,7 +250,7 @@ def test_a_rule_whose_results_may_all_be_silent() -> None:
 
 def test_a_rule_with_an_unknown_destination() -> None:
     assert faults(routing=[{"name": "all", "destinations": "PASC"}]) == [
-        "routing.0.destinations: value 'PASC' is not allowed; allowed: results, or \"*\" for all"
+        'routing.0.destinations: value \'PASC\' is not allowed; allowed: results, "*" for all, or "@sender"'
     ]
 
 

@@ -6,6 +6,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.valuerep import PersonName
+from pynetdicom.utils import set_uid
 
 from node import logs
 from node.errors import NodeError
@@ -142,6 +144,12 @@ def test_libraries_are_heard_from_warning_on_and_their_exceptions_without_words(
     (line,) = written()
     assert (line["event"], line["logger"]) == ("failed 3 times", "some_library")
     assert "NORDMANN" not in json.dumps(line)
+
+
+def test_a_library_that_quotes_what_a_sender_gave_for_a_uid_is_not_heard(written: Read) -> None:
+    with suppress(ValueError):
+        set_uid("NORDMANN^KARI", "AffectedSOPInstanceUID")
+    assert written() == []
 
 
 def test_less_severe_than_the_level_is_not_written(written: Read, tmp_path: Path) -> None:

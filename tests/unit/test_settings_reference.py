@@ -31,7 +31,7 @@ def written_keys(value: object, key: str = "") -> set[str]:
     found = {key}
     if isinstance(value, Mapping):
         for name, inner in value.items():
-            part = "NAME" if key in ("peers", "destinations") else name
+            part = "NAME" if key in ("peers", "destinations", "readings") else name
             found |= written_keys(inner, f"{key}.{part}".lstrip("."))
     elif isinstance(value, list):
         found = found.union(*(written_keys(inner, f"{key}.N") for inner in value))
@@ -56,7 +56,7 @@ def test_the_example_holds_every_key() -> None:
 
 def test_the_example_loads_and_differs_from_the_defaults_only_where_it_says_so() -> None:
     example, default = load_config(EXAMPLE), load_config(None)
-    shown = {"callers", "peers", "destinations", "routing", "storage", "web"}
+    shown = {"callers", "peers", "destinations", "readings", "routing", "storage", "web"}
     differing = {name for name in Config.model_fields if getattr(example, name) != getattr(default, name)}
     assert differing <= shown, "a default changed: change config.yaml too"
 
