@@ -6,9 +6,13 @@ from collections.abc import Callable
 
 from node import logs
 from node.config import Config
+from node.dimse import commitment
+from node.dimse.commitment_scp import CommitmentProvider
 from node.dimse.scp import Receiver
+from node.dimse.scu import Handler
 from node.housekeeping import Housekeeper
 from node.intake import Intake
+from node.pipeline.committing import Committing
 from node.pipeline.durable import DurableJobs
 from node.pipeline.jobs import Stage
 from node.pipeline.orders import Orders
@@ -50,10 +54,14 @@ class Node:
         self.orders = Orders(rooms)
         self._stages = Stages(rooms)
         self.intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
-        self.receiver = Receiver(config, self.intake)
+        self._commitment = CommitmentProvider(config, self.database, self.store)
+        self.receiver = Receiver(config, self.intake, self._roles(Committing(rooms)))
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()))
         self._housekeeper = Housekeeper(self.index, self.store, self.orders, config.storage.retention_days)
+
+    def _roles(self, committing: Committing) -> list[Handler]:
+        return [*self._commitment.handlers(), *commitment.listening(committing.answered)]
 
     def _web_rooms(self) -> WebRooms:
         holdings = Holdings(Catalogue(self.database), self.store)
@@ -77,6 +85,7 @@ class Node:
         self.orders.reconcile()
         self._housekeeper.start()
         self.receiver.start()
+        self._commitment.start()
         self.web.start()
 
     def connect(self) -> None:
@@ -88,6 +97,7 @@ class Node:
         """Stop cleanly; what is under way is finished or run again at the next start."""
         self.decoders.stop()
         self.web.stop()
+        self._commitment.stop()
         self.receiver.stop()
         self._housekeeper.stop()
         self.reader.stop()
@@ -98,4 +108,5 @@ class Node:
 
 def _queues(config: Config) -> dict[str, int]:
     delivery = {f"{Stage.DELIVER}-{name}": target.concurrency for name, target in config.destinations.items()}
-    return {str(Stage.READ): 1, str(Stage.REPORT): 1, **delivery}
+    commit = {f"{Stage.COMMIT}-{name}": 1 for name, target in config.destinations.items() if target.peer}
+    return {str(Stage.READ): 1, str(Stage.REPORT): 1, **delivery, **commit}

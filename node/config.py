@@ -25,21 +25,20 @@ from node.settings import (
     ALL,
     Caller,
     CompletenessSettings,
-    Destination,
-    DicomwebServer,
     LoggingSettings,
     Name,
     NetworkSettings,
     NodeSettings,
     Peer,
     ReadingSettings,
-    ResultChoice,
     Rule,
     Settings,
     StorageSettings,
     WebSettings,
     When,
 )
+from node.settings_commitment import CommitmentSettings
+from node.settings_destinations import Destination, DicomwebServer, ResultChoice
 
 #: Mammograms are read; what a PACS sends along with them is kept, so that its queue goes on.
 _DEFAULT_ROUTING = (
@@ -64,6 +63,9 @@ class Config(Settings):
     routing: tuple[Rule, ...] = Field(
         default=_DEFAULT_ROUTING,
         description="What happens to an instance: the first rule that matches. What no rule takes is refused (0x0122).",
+    )
+    commitment: CommitmentSettings = Field(
+        default=CommitmentSettings(), description="Answers to those who ask this node for storage commitment."
     )
     completeness: CompletenessSettings = Field(default=CompletenessSettings(), description="When an exam is whole.")
     reading: ReadingSettings = Field(default=ReadingSettings(), description="How exams are read.")
@@ -133,7 +135,7 @@ def _default_sections() -> dict[str, Any]:
     usual = ("mammography_cad_sr", "measurement_sr", "summary_sc")
     folder = {"type": "folder", "folder": "mammo-node-data/results"}
     kinds = [kind for kind in usual if kind in results.offered()]
-    sections = ("node", "network", "completeness", "reading", "storage", "web", "logging")
+    sections = ("node", "network", "commitment", "completeness", "reading", "storage", "web", "logging")
     return {**{name: {} for name in sections}, "destinations": {"results": {**folder, "results": kinds}}}
 
 
@@ -185,6 +187,10 @@ def _limit_faults(config: Config) -> Iterator[InitErrorDetails]:
         value = network.maximum_associations_per_caller
         limit = f"at most network.maximum_associations, {network.maximum_associations}"
         yield fault(("network", "maximum_associations_per_caller"), value, limit)
+    answers = config.commitment
+    if answers.first_retry_s > answers.max_retry_s:
+        limit = f"at most commitment.max_retry_s, {answers.max_retry_s:g}"
+        yield fault(("commitment", "first_retry_s"), answers.first_retry_s, limit)
     if not config.reading.bundles:
         yield fault(("reading", "bundles"), [], "at least one bundle")
     if points.rule_out_percentile >= points.flag_percentile:
@@ -209,6 +215,8 @@ def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:
         if destination.first_retry_s > destination.max_retry_s:
             limit = f"at most max_retry_s, {destination.max_retry_s:g}"
             yield fault((*at, "first_retry_s"), destination.first_retry_s, limit)
+        if destination.commitment and destination.type != "dicom_store":
+            yield fault((*at, "commitment"), True, "false; only a dicom_store's peer can be asked for it")
         for index, choice in enumerate(destination.results):
             yield from _result_faults(choice, (*at, "results", index))
 

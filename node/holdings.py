@@ -11,6 +11,7 @@ from pathlib import Path
 
 from node.config import Config
 from node.errors import ConfigError, NodeError, NotFound
+from storage.commitments import Commitments
 from storage.database import Database, DatabaseUnavailable, SchemaMismatch
 from storage.index import Index
 from storage.outbox import Outbox
@@ -26,11 +27,12 @@ class NothingKept(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """The index, the outbox, and the refusals in them."""
+    """The index, the outbox, the refusals in them, and storage commitment."""
 
     index: Index
     outbox: Outbox
     refusals: Refusals
+    commitments: Commitments
 
 
 @contextmanager
@@ -46,7 +48,7 @@ def opened(config: Config) -> Iterator[Holdings]:
     try:
         database = Database(engine)
         database.create_schema()
-        yield Holdings(Index(database), Outbox(database), Refusals(database))
+        yield Holdings(Index(database), Outbox(database), Refusals(database), Commitments(database))
     except SchemaMismatch as error:
         raise ConfigError(str(error)) from error
     except DatabaseUnavailable as error:

@@ -17,6 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from storage import records, schema
 from storage.catalogue import Catalogue
+from storage.commitment_tables import CommitmentAskedRow
 from storage.database import Database
 from storage.records import StudyState
 
@@ -233,6 +234,7 @@ class Index:
                 return []
             paths = self._paths(session, study_instance_uid)
             tables = (
+                CommitmentAskedRow,
                 schema.DeliveryRow,
                 schema.ResultObjectRow,
                 schema.RefusalRow,

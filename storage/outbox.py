@@ -17,6 +17,13 @@ from storage.database import Database
 from storage.index import plain
 from storage.records import Delivery, DeliveryState
 
+#: Of a delivery that the destination has.
+SENT = frozenset({DeliveryState.DELIVERED, DeliveryState.UNCOMMITTED, DeliveryState.COMMITTED})
+_MOVING = (
+    *("state", "attempts", "due_at", "last_status", "last_error"),
+    *("delivered_at", "asks", "asked_at", "committed_at"),
+)
+
 
 class Outbox:
     """Readings and the objects made of them, each with where it has got to."""
@@ -160,14 +167,10 @@ class Outbox:
             statement = update(row).where(
                 row.sop_instance_uid == delivery.sop_instance_uid, row.destination == delivery.destination
             )
-            if delivery.state is not DeliveryState.DELIVERED:
+            if delivery.state not in SENT:
                 statement = statement.where(row.state != DeliveryState.SUPERSEDED.value)
             values = asdict(delivery)
-            session.execute(
-                statement.values(
-                    {k: values[k] for k in ("state", "attempts", "due_at", "last_status", "last_error", "delivered_at")}
-                )
-            )
+            session.execute(statement.values({name: values[name] for name in _MOVING}))
 
     def requeue(self, study_instance_uid: str, revision: int, destination: str, now: datetime) -> int:
         """Make a revision's failed deliveries to a destination pending again; returns how many."""

@@ -165,6 +165,9 @@ class DeliveryRow(Base):
     last_status: Mapped[int | None]
     last_error: Mapped[str] = mapped_column(Text)
     delivered_at: Mapped[datetime | None]
+    asks: Mapped[int]
+    asked_at: Mapped[datetime | None]
+    committed_at: Mapped[datetime | None]
 
 
 class AsideRow(Base):

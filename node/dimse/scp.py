@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -27,6 +28,8 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from node import logs
 from node.config import Config
+from node.dimse import commitment
+from node.dimse.scu import UNCOMPRESSED, Handler, status
 from node.dimse.sockets import no_delay
 from node.errors import NodeError
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -50,6 +53,8 @@ TRANSFER_SYNTAXES = [
     ExplicitVRBigEndian,
 ]
 _VERIFICATION = "1.2.840.10008.1.1"
+#: Abstract syntaxes of the other services, which `roles` answer: accepted uncompressed, in either role.
+SERVICES = (commitment.SOP_CLASS,)
 SUCCESS = 0x0000
 COERCED = 0xB000  # PS3.4 B.2.3: stored, though not as a replacement of what is held
 CALLING_NOT_RECOGNIZED = (1, 1, 3)  # PS3.8 9.3.4: rejected-permanent, service-user
@@ -74,11 +79,12 @@ class _Open:
 
 
 class Receiver:
-    """The node's listening side."""
+    """The node's listening side. roles: what answers the other services that `SERVICES` names."""
 
-    def __init__(self, config: Config, intake: Accepts) -> None:
+    def __init__(self, config: Config, intake: Accepts, roles: Iterable[Handler] = ()) -> None:
         self._config = config
         self._intake = intake
+        self._roles = tuple(roles)
         self._server: ThreadedAssociationServer | None = None
         self._ae: AE | None = None
         self._lock = threading.Lock()
@@ -102,6 +108,7 @@ class Receiver:
             (evt.EVT_RELEASED, self._ended),
             (evt.EVT_ABORTED, self._ended),
             (evt.EVT_CONN_CLOSE, self._ended),
+            *self._roles,
         ]
         address = (self._config.node.host, self._config.node.port)
         self._server = self._ae.start_server(address, block=False, evt_handlers=handlers)
@@ -154,19 +161,19 @@ class Receiver:
             except NodeError as error:
                 of.counts["refused"] += 1
                 log.warning("not accepted", status=f"0x{error.dimse_status:04X}", why=str(error))
-                return _status(error.dimse_status, str(error))
+                return status(error.dimse_status, str(error))
             except Exception:  # the association's border: the sender is told, and keeps the image
                 of.counts["refused"] += 1
                 log.exception("not accepted")
-                return _status(0xC000, "internal error; see the node's log")
+                return status(0xC000, "internal error; see the node's log")
             log.info("accepted", outcome=accepted.outcome, study=accepted.study_instance_uid)
         of.counts[accepted.outcome] += 1
         before, of.study_instance_uid = of.study_instance_uid, accepted.study_instance_uid
         if before not in ("", accepted.study_instance_uid):
             self._intake.released(before)  # it has turned to another study
         if accepted.outcome is Outcome.KEPT_ASIDE:
-            return _status(COERCED, "held with other content; this one was kept aside for a person")
-        return _status(SUCCESS)
+            return status(COERCED, "held with other content; this one was kept aside for a person")
+        return status(SUCCESS)
 
     def _ended(self, event: evt.Event) -> None:
         with self._lock:
@@ -196,6 +203,8 @@ def _application_entity(config: Config) -> AE:
     ae.dimse_timeout = config.network.dimse_timeout_s
     ae.network_timeout = config.network.network_timeout_s
     ae.add_supported_context(_VERIFICATION)
+    for uid in SERVICES:
+        ae.add_supported_context(uid, UNCOMPRESSED, scu_role=True, scp_role=True)
     for context in AllStoragePresentationContexts:
         ae.add_supported_context(str(context.abstract_syntax), TRANSFER_SYNTAXES)
     return ae
@@ -208,12 +217,3 @@ def _reject(association: Association, reason: tuple[int, int, int]) -> None:
 
 def _echo(_event: evt.Event) -> int:
     return SUCCESS
-
-
-def _status(code: int, comment: str = "") -> Dataset:
-    """A status with its Error Comment (0000,0902), at most 64 characters of the default repertoire."""
-    status = Dataset()
-    status.Status = code
-    if comment:
-        status.ErrorComment = comment.encode("ascii", "replace").decode()[:64]
-    return status

@@ -18,6 +18,7 @@ class Stage(StrEnum):
     READ = "read"
     REPORT = "report"
     DELIVER = "deliver"
+    COMMIT = "commit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

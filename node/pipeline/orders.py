@@ -64,6 +64,10 @@ class Orders:
         wanted += dict.fromkeys(
             (Stage.DELIVER, item.study_instance_uid, item.revision, item.destination) for item in pending
         )
+        uncommitted = self._outbox.deliveries(states=[DeliveryState.UNCOMMITTED])
+        wanted += dict.fromkeys(
+            (Stage.COMMIT, item.study_instance_uid, item.revision, item.destination) for item in uncommitted
+        )
         return sum(self._ensure(*work) for work in wanted)
 
     def _ensure(self, stage: Stage, study: str, revision: int, destination: str) -> bool:

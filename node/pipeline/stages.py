@@ -17,11 +17,13 @@ from node import delivery, findable, logs, routing
 from node.destinations import Outgoing
 from node.errors import ReaderStopped
 from node.exams import StoredExam, header, stored_exam
+from node.pipeline import committing
+from node.pipeline.committing import Committing
 from node.pipeline.jobs import Job, NotFinished, Stage
 from node.pipeline.rooms import Rooms, tell
+from node.pipeline.settling import settle
 from node.priors import Priors
 from node.reporting import NoSource, Reporting
-from storage.database import Database
 from storage.index import Index
 from storage.objects import AlteredObject
 from storage.outbox import Outbox
@@ -43,10 +45,16 @@ class Stages:
         self._outbox = Outbox(rooms.database)
         self._priors = Priors(self._index, self._outbox, rooms.store)
         self._reporting = Reporting(rooms.config, rooms.store)
+        self._committing = Committing(rooms)
 
     def run(self, job: Job) -> None:
         """Run one job; what goes wrong in it is logged, told in the exam's history, and tried again."""
-        stage = {Stage.READ: self._read, Stage.REPORT: self._report, Stage.DELIVER: self._deliver}[job.stage]
+        stage = {
+            Stage.READ: self._read,
+            Stage.REPORT: self._report,
+            Stage.DELIVER: self._deliver,
+            Stage.COMMIT: self._committing.run,
+        }[job.stage]
         with logs.about(job=job.job_id):
             try:
                 stage(job)
@@ -153,7 +161,7 @@ class Stages:
                 tell(index, job.study_instance_uid, job.revision, "report", f"{result.kind} {what}")
             for name in dict.fromkeys(item.destination for item in reported.deliveries):
                 self._rooms.enqueue(session, Stage.DELIVER, job.study_instance_uid, job.revision, name)
-            self._settle(joined, job)
+            settle(joined, job.study_instance_uid, job.revision)
         self._rooms.passed("report: committed")
 
     # ------------------------------------------------------------------ deliver
@@ -165,7 +173,7 @@ class Stages:
         pending = {item.sop_instance_uid: item for item in _standing(self._outbox, job).to_send()}
         for sent in delivery.send(self._rooms.config, job.destination, self._outgoing(job, list(pending))):
             now = datetime.now(UTC)
-            after = delivery.judged(pending[sent.sop_instance_uid], sent, settings, now)
+            after = committing.sent(delivery.judged(pending[sent.sop_instance_uid], sent, settings, now), settings)
             self._rooms.passed("deliver: sent")
             self._outbox.save_delivery(after)
             what = after.state.sentence if after.state is not DeliveryState.PENDING else "will be tried again"
@@ -204,30 +212,15 @@ class Stages:
                 Outbox(joined).save_delivery(item)
                 text = f"{item.kind} → {item.destination}: {item.last_error}"
                 tell(Index(joined), job.study_instance_uid, job.revision, "deliver", text)
+            if standing.not_asked():
+                self._rooms.enqueue(session, Stage.COMMIT, job.study_instance_uid, job.revision, job.destination)
             if waiting := standing.to_send():
                 due_at = min(item.due_at for item in waiting)
                 delay_s = max(0.0, (due_at - datetime.now(UTC)).total_seconds())
                 self._rooms.enqueue(
                     session, job.stage, job.study_instance_uid, job.revision, job.destination, delay_s=delay_s
                 )
-            self._settle(joined, job)
-
-    def _settle(self, joined: Database, job: Job) -> None:
-        """The study's state follows from its deliveries. Touches the study first, so that two settle in turn."""
-        index, outbox = Index(joined), Outbox(joined)
-        index.touch(job.study_instance_uid)
-        every = outbox.deliveries(job.study_instance_uid, revision=job.revision)
-        if any(item.state is DeliveryState.PENDING for item in every):
-            return
-        not_made = [result for result in outbox.results(job.study_instance_uid, job.revision) if result.error]
-        if any(item.state is DeliveryState.FAILED for item in every):
-            after, text = StudyState.UNDELIVERED, StudyState.UNDELIVERED.sentence
-        elif not_made or not every:
-            after, text = StudyState.HELD, f"{len(not_made)} result objects could not be made"
-        else:
-            after, text = StudyState.ANSWERED, StudyState.ANSWERED.sentence
-        if index.advance(job.study_instance_uid, job.revision, {StudyState.DELIVERING: after}):
-            tell(index, job.study_instance_uid, job.revision, "answer", text)
+            settle(joined, job.study_instance_uid, job.revision)
 
     # ------------------------------------------------------------------ trying again
 

@@ -25,6 +25,7 @@ BORDERS = {
     "ai/priors.py": "whatever a prior does, the exam at hand is read",
     "ai/sources.py": "whatever an image does, the exam gets an answer",
     "node/cli.py": "a person gets words, not a traceback",
+    "node/dimse/commitment_scp.py": "one failed round must not end the rounds",
     "node/dimse/scp.py": "every request gets a status",
     "node/housekeeping.py": "one failed round must not end the rounds",
     "node/intake.py": "the parser meets whatever a sender made",
