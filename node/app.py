@@ -8,6 +8,7 @@ from node import logs
 from node.config import Config
 from node.dimse import commitment
 from node.dimse.commitment_scp import CommitmentProvider
+from node.dimse.query_scp import QueryProvider
 from node.dimse.scp import Receiver
 from node.dimse.scu import Handler
 from node.housekeeping import Housekeeper
@@ -61,7 +62,8 @@ class Node:
         self._housekeeper = Housekeeper(self.index, self.store, self.orders, config.storage.retention_days)
 
     def _roles(self, committing: Committing) -> list[Handler]:
-        return [*self._commitment.handlers(), *commitment.listening(committing.answered)]
+        query = QueryProvider(self.config, self.database, self.store)
+        return [*self._commitment.handlers(), *commitment.listening(committing.answered), *query.handlers()]
 
     def _web_rooms(self) -> WebRooms:
         holdings = Holdings(Catalogue(self.database), self.store)

@@ -39,6 +39,7 @@ from node.settings import (
 )
 from node.settings_commitment import CommitmentSettings
 from node.settings_destinations import Destination, DicomwebServer, ResultChoice
+from node.settings_query import QuerySettings
 
 #: Mammograms are read; what a PACS sends along with them is kept, so that its queue goes on.
 _DEFAULT_ROUTING = (
@@ -67,6 +68,7 @@ class Config(Settings):
     commitment: CommitmentSettings = Field(
         default=CommitmentSettings(), description="Answers to those who ask this node for storage commitment."
     )
+    query: QuerySettings = Field(default=QuerySettings(), description="Queries and retrievals of others, over DIMSE.")
     completeness: CompletenessSettings = Field(default=CompletenessSettings(), description="When an exam is whole.")
     reading: ReadingSettings = Field(default=ReadingSettings(), description="How exams are read.")
     storage: StorageSettings = Field(default=StorageSettings(), description="Where instances and their index are kept.")
@@ -135,7 +137,7 @@ def _default_sections() -> dict[str, Any]:
     usual = ("mammography_cad_sr", "measurement_sr", "summary_sc")
     folder = {"type": "folder", "folder": "mammo-node-data/results"}
     kinds = [kind for kind in usual if kind in results.offered()]
-    sections = ("node", "network", "commitment", "completeness", "reading", "storage", "web", "logging")
+    sections = ("node", "network", "commitment", "query", "completeness", "reading", "storage", "web", "logging")
     return {**{name: {} for name in sections}, "destinations": {"results": {**folder, "results": kinds}}}
 
 

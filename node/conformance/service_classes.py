@@ -8,7 +8,8 @@ from node import commitment
 from node.conformance.document import Bullets, Section, Table
 from node.conformance.facts import Facts, number, uid_name
 from node.dimse import commitment as wire
-from node.dimse import scp
+from node.dimse import query_scp, scp
+from node.errors import BadQuery
 
 
 def overview(facts: Facts) -> Iterator[tuple[str, str, str, str]]:
@@ -20,7 +21,10 @@ def overview(facts: Facts) -> Iterator[tuple[str, str, str, str]]:
 
 def sections(facts: Facts) -> tuple[Section, ...]:
     """A section for each service."""
-    return (Section("Storage commitment", sections=(_commitment_provider(facts), _commitment_user(facts))),)
+    return (
+        Section("Storage commitment", sections=(_commitment_provider(facts), _commitment_user(facts))),
+        Section("Query and retrieval", sections=(_query_provider(facts),)),
+    )
 
 
 def _used(facts: Facts) -> set[str]:
@@ -58,6 +62,55 @@ def _commitment_provider(facts: Facts) -> Section:
                 "Failure Reasons given",
                 ("Failure Reason (0008,1197)", "When"),
                 tuple((f"0x{code:04X}", when) for code, when in reasons),
+            ),
+        ),
+    )
+
+
+def _query_provider(facts: Facts) -> Section:
+    peers = ", ".join(each.ae_title for each in facts.config.peers.values()) or "none"
+    statuses = (
+        (query_scp.PENDING, "C-FIND, C-MOVE, C-GET", "a match, or a sub-operation done"),
+        (query_scp.PENDING_KEYS_IGNORED, "C-FIND", "a match; keys that are not supported were ignored"),
+        (query_scp.CANCELLED, "all", "cancelled by C-CANCEL, seen between two matches or sub-operations"),
+        (
+            BadQuery.dimse_status,
+            "C-FIND, C-GET",
+            "the level, a unique key or a value is not allowed; the comment says which",
+        ),
+        (
+            query_scp.OUT_OF_RESOURCES,
+            "C-FIND",
+            f"more than {facts.config.query.maximum_results} matches; the first were given",
+        ),
+        (query_scp.OUT_OF_RESOURCES, "all", "the database cannot be used"),
+        (query_scp.DESTINATION_UNKNOWN, "C-MOVE", "the destination is not among the peers, or cannot be reached"),
+        (0xA702, "C-MOVE, C-GET", "every sub-operation failed"),
+        (0xB000, "C-MOVE, C-GET", "some sub-operations failed, or ended with a warning"),
+        (0xC514, "C-MOVE", "as 0xA900 of the others"),
+    )
+    return Section(
+        "As provider",
+        (
+            Bullets(
+                (
+                    "The study root model, levels STUDY, SERIES and IMAGE, hierarchical: the unique keys of the levels "
+                    "above are given, one value each. Extended negotiation (relational queries and others) is not used.",
+                    "Everything that is held is found, received or made. Keys of the level and of those above it are "
+                    "matched as [[Searches (QIDO-RS)]] tells; a range of dates and one of times are taken apart.",
+                    "Answers have the keys asked for, Retrieve AE Title and Instance Availability, in the character "
+                    "set of the query where it holds their letters, else in ISO_IR 100, else in ISO_IR 192.",
+                    f"C-MOVE sends to the configured peers only: {peers}.",
+                    "An instance is sent in the transfer syntax in which it is held, uncompressed ones also in the "
+                    "other uncompressed one; where that is not accepted its sub-operation fails. In an association "
+                    "with C-GET the acceptor takes an uncompressed syntax of a context that proposes several.",
+                    "A file that is not what was stored is not sent; its sub-operation fails.",
+                )
+            ),
+            Table(
+                "Statuses of queries and retrievals",
+                ("Status", "Of", "When"),
+                tuple((f"0x{code:04X}", of, when) for code, of, when in statuses),
             ),
         ),
     )

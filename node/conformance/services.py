@@ -17,9 +17,7 @@ from node.settings import Rule, When
 #: Services that a hospital may ask for and that are not there: SOP classes, and words that code of them would hold.
 #: A test holds the code against it.
 NOT_OFFERED = {
-    "Query/Retrieve over DIMSE (C-FIND, C-MOVE, C-GET), as user and provider": (
-        "send_c_find", "send_c_move", "send_c_get", "EVT_C_FIND", "EVT_C_MOVE", "EVT_C_GET",
-    ),
+    "Query/Retrieve in the patient root model": ("1.2.840.10008.5.1.4.1.2.1.1", "PatientRoot"),
     "Modality Worklist": ("1.2.840.10008.5.1.4.31", "ModalityWorklist"),
     "Modality Performed Procedure Step": ("1.2.840.10008.3.1.2.3.3", "ModalityPerformedProcedureStep", "EVT_N_CREATE"),
     "Unified Procedure Step": ("1.2.840.10008.5.1.4.34.6", "UnifiedProcedureStep"),

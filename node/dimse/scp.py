@@ -28,7 +28,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from node import logs
 from node.config import Config
-from node.dimse import commitment
+from node.dimse import commitment, query_scp
 from node.dimse.scu import UNCOMPRESSED, Handler, status
 from node.dimse.sockets import no_delay
 from node.errors import NodeError
@@ -54,7 +54,7 @@ TRANSFER_SYNTAXES = [
 ]
 _VERIFICATION = "1.2.840.10008.1.1"
 #: Abstract syntaxes of the other services, which `roles` answer: accepted uncompressed, in either role.
-SERVICES = (commitment.SOP_CLASS,)
+SERVICES = (commitment.SOP_CLASS, query_scp.FIND, query_scp.MOVE, query_scp.GET)
 SUCCESS = 0x0000
 COERCED = 0xB000  # PS3.4 B.2.3: stored, though not as a replacement of what is held
 CALLING_NOT_RECOGNIZED = (1, 1, 3)  # PS3.8 9.3.4: rejected-permanent, service-user
@@ -206,7 +206,8 @@ def _application_entity(config: Config) -> AE:
     for uid in SERVICES:
         ae.add_supported_context(uid, UNCOMPRESSED, scu_role=True, scp_role=True)
     for context in AllStoragePresentationContexts:
-        ae.add_supported_context(str(context.abstract_syntax), TRANSFER_SYNTAXES)
+        # in either role: after a C-GET it is the requestor that stores
+        ae.add_supported_context(str(context.abstract_syntax), TRANSFER_SYNTAXES, scu_role=True, scp_role=True)
     return ae
 
 

@@ -44,7 +44,7 @@ def store(objects: Sequence[Outgoing], peer: Peer, calling_ae_title: str) -> Ite
     if not waiting:
         return
     try:
-        wanted = _contexts(objects)
+        wanted = contexts(objects)
         with associated(peer, calling_ae_title, wanted) as association:
             while waiting:
                 if not association.is_established:
@@ -93,7 +93,8 @@ def _store_one(association: Association, item: Outgoing) -> Sent:
     return Sent(sop_instance_uid=item.sop_instance_uid, status=getattr(answer, "Status", None), error=judge(answer))
 
 
-def _contexts(objects: Sequence[Outgoing]) -> list[tuple[str, str]]:
+def contexts(objects: Sequence[Outgoing]) -> list[tuple[str, str]]:
+    """SOP class and transfer syntax of every presentation context that these objects need."""
     pairs: dict[tuple[str, str], None] = {}
     for item in objects:
         syntax = str(dcmread(item.path, specific_tags=[], stop_before_pixels=True).file_meta.TransferSyntaxUID)
