@@ -217,6 +217,9 @@ def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:
         if destination.first_retry_s > destination.max_retry_s:
             limit = f"at most max_retry_s, {destination.max_retry_s:g}"
             yield fault((*at, "first_retry_s"), destination.first_retry_s, limit)
+        if destination.identity_peer not in (None, *config.peers):
+            told_peers = ", ".join(config.peers) or "a name under peers; there is none"
+            yield fault((*at, "identity_peer"), destination.identity_peer, f"{told_peers}, or null")
         if destination.commitment and destination.type != "dicom_store":
             yield fault((*at, "commitment"), True, "false; only a dicom_store's peer can be asked for it")
         for index, choice in enumerate(destination.results):

@@ -14,6 +14,7 @@ from node.settings_destinations import Destination
 from storage.records import Delivery, DeliveryState
 
 _ARRIVED = frozenset({DeliveryState.DELIVERED, DeliveryState.COMMITTED})
+_STOPPED = frozenset({DeliveryState.FAILED, DeliveryState.HELD})
 _ON_ITS_WAY = frozenset({DeliveryState.PENDING, DeliveryState.UNCOMMITTED})
 
 
@@ -54,7 +55,7 @@ class Standing:
     def kept_back(self) -> list[Delivery]:
         """Those that wait in vain, as failed: something before them was given up. Requeued together, they go."""
         before = self._before()
-        lost = self.not_made + sum(item.state is DeliveryState.FAILED for item in before)
+        lost = self.not_made + sum(item.state in _STOPPED for item in before)
         if not lost or any(item.state in _ON_ITS_WAY for item in before):
             return []
         why = f"kept back: {lost} of the new revision's objects did not get there"

@@ -165,6 +165,11 @@ def _attention(found: Status) -> Iterable[str]:
             f"{given_up} answers to requests for storage commitment could not be sent: the peers that asked must be "
             "under peers and reachable, and ask again; see the log"
         )
+    if held := sum(line.counts.get(str(DeliveryState.HELD), 0) for line in found.destinations):
+        yield (
+            f"{held} results are held: the archive has their exams under another patient; look (mammo-node show), then "
+            "requeue, which asks it again, or release"
+        )
     if found.asides:
         yield f"{found.asides} objects were kept aside: other content under a known UID, or not understood; see the log"
 

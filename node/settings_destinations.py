@@ -74,6 +74,10 @@ class Destination(Settings):
     results: tuple[ResultChoice, ...] = Field(
         default=(), description="Result objects to deliver: names, or mappings of `kind` and its options."
     )
+    identity_peer: Name | None = Field(
+        default=None,
+        description="Peer asked (C-FIND) for the study's patient before results are sent; another one holds them.",
+    )
     commitment: bool = Field(
         default=False,
         description="dicom_store: ask the peer for storage commitment. A result has then arrived on its word only.",

@@ -41,6 +41,7 @@ class DeliveryState(Told):
     DELIVERED = "DELIVERED", "the destination answered success"
     UNCOMMITTED = "UNCOMMITTED", "sent; the destination has not said yet that it keeps it"
     COMMITTED = "COMMITTED", "the destination has said that it keeps it (storage commitment)"
+    HELD = "HELD", "not sent: the archive has the study under another patient; requeue or release it"
     FAILED = "FAILED", "given up; requeue it when the cause is mended"
     SUPERSEDED = "SUPERSEDED", "a newer revision replaced it before it was sent"
 
@@ -192,6 +193,7 @@ class Delivery:
     """One result object on its way to one destination.
 
     asks: how often its commitment was asked for since it was sent; asked_at: the first time, committed_at: its end.
+    released: a person has it sent whatever the archive says of the patient.
     """
 
     sop_instance_uid: str
@@ -208,6 +210,7 @@ class Delivery:
     asks: int = 0
     asked_at: datetime | None = None
     committed_at: datetime | None = None
+    released: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

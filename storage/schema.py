@@ -168,6 +168,7 @@ class DeliveryRow(Base):
     asks: Mapped[int]
     asked_at: Mapped[datetime | None]
     committed_at: Mapped[datetime | None]
+    released: Mapped[bool]
 
 
 class AsideRow(Base):

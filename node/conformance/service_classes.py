@@ -68,6 +68,7 @@ def _commitment_provider(facts: Facts) -> Section:
 
 
 def _query_provider(facts: Facts) -> Section:
+    most = facts.config.query.maximum_results
     peers = ", ".join(each.ae_title for each in facts.config.peers.values()) or "none"
     statuses = (
         (query_scp.PENDING, "C-FIND, C-MOVE, C-GET", "a match, or a sub-operation done"),
@@ -76,12 +77,12 @@ def _query_provider(facts: Facts) -> Section:
         (
             BadQuery.dimse_status,
             "C-FIND, C-GET",
-            "the level, a unique key or a value is not allowed; the comment says which",
+            "the level, a unique key or a value is not allowed, see its comment",
         ),
         (
             query_scp.OUT_OF_RESOURCES,
             "C-FIND",
-            f"more than {facts.config.query.maximum_results} matches; the first were given",
+            f"more than {most} matches; the first were given",
         ),
         (query_scp.OUT_OF_RESOURCES, "all", "the database cannot be used"),
         (query_scp.DESTINATION_UNKNOWN, "C-MOVE", "the destination is not among the peers, or cannot be reached"),
@@ -95,7 +96,7 @@ def _query_provider(facts: Facts) -> Section:
             Bullets(
                 (
                     "The study root model, levels STUDY, SERIES and IMAGE, hierarchical: the unique keys of the levels "
-                    "above are given, one value each. Extended negotiation (relational queries and others) is not used.",
+                    "above are given, one value each. Extended negotiation is not used.",
                     "Everything that is held is found, received or made. Keys of the level and of those above it are "
                     "matched as [[Searches (QIDO-RS)]] tells; a range of dates and one of times are taken apart.",
                     "Answers have the keys asked for, Retrieve AE Title and Instance Availability, in the character "

@@ -21,7 +21,7 @@ NOT_OFFERED = {
     "Modality Worklist": ("1.2.840.10008.5.1.4.31", "ModalityWorklist"),
     "Modality Performed Procedure Step": ("1.2.840.10008.3.1.2.3.3", "ModalityPerformedProcedureStep", "EVT_N_CREATE"),
     "Unified Procedure Step": ("1.2.840.10008.5.1.4.34.6", "UnifiedProcedureStep"),
-    "Instance Availability Notification": ("1.2.840.10008.5.1.4.33", "InstanceAvailability"),
+    "Instance Availability Notification": ("1.2.840.10008.5.1.4.33", "InstanceAvailabilityNotification"),
     "Print Management": ("1.2.840.10008.5.1.1.9", "BasicFilmSession"),
 }  # fmt: skip
 

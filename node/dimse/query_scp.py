@@ -157,8 +157,10 @@ def _prefer_uncompressed(event: evt.Event) -> None:
         return
     preferred = []
     for context in event.assoc.acceptor.supported_contexts:
-        syntaxes = sorted(context.transfer_syntax, key=lambda each: each not in scu.UNCOMPRESSED)
-        fresh = build_context(context.abstract_syntax, syntaxes)  # the listener's own serve every association
+        syntaxes = sorted(map(str, context.transfer_syntax), key=lambda each: each not in scu.UNCOMPRESSED)
+        fresh = build_context(
+            str(context.abstract_syntax), list(syntaxes)
+        )  # the listener's own serve every association
         fresh.scu_role, fresh.scp_role = context.scu_role, context.scp_role
         preferred.append(fresh)
     event.assoc.acceptor.supported_contexts = preferred

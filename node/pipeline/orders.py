@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from node import logs
@@ -9,9 +10,11 @@ from node.pipeline.jobs import Job, Stage
 from node.pipeline.rooms import Rooms, tell
 from storage.index import Index
 from storage.outbox import Outbox
-from storage.records import DeliveryState, StudyState
+from storage.records import DeliveryState, Study, StudyState
 
 log = logs.get(__name__)
+
+_Again = Callable[[Outbox, str, int, str, datetime], int]
 
 
 class Orders:
@@ -44,16 +47,25 @@ class Orders:
         study = self._index.study(study_instance_uid)
         if study is None:
             return 0
-        failed = self._outbox.deliveries(study_instance_uid, revision=study.revision, states=[DeliveryState.FAILED])
+        return self._send_again(study, [DeliveryState.FAILED, DeliveryState.HELD], Outbox.requeue)
+
+    def release(self, study_instance_uid: str) -> int:
+        """A person has held results sent, with the identity that the exam came with; returns how many deliveries."""
+        study = self._index.study(study_instance_uid)
+        return 0 if study is None else self._send_again(study, [DeliveryState.HELD], Outbox.release)
+
+    def _send_again(self, study: Study, states: Sequence[DeliveryState], again: _Again) -> int:
+        uid, revision = study.study_instance_uid, study.revision
+        stopped = self._outbox.deliveries(uid, revision=revision, states=states)
         with self._rooms.database.transaction() as session:
             joined = self._rooms.database.joining(session)
             index, outbox = Index(joined), Outbox(joined)
-            index.advance(study_instance_uid, study.revision, {StudyState.UNDELIVERED: StudyState.DELIVERING})
-            for name in dict.fromkeys(item.destination for item in failed):
-                count = outbox.requeue(study_instance_uid, study.revision, name, datetime.now(UTC))
-                self._rooms.enqueue(session, Stage.DELIVER, study_instance_uid, study.revision, name)
-                tell(index, study_instance_uid, study.revision, "deliver", f"{count} requeued for {name}")
-        return len(failed)
+            index.advance(uid, revision, {StudyState.UNDELIVERED: StudyState.DELIVERING})
+            for name in dict.fromkeys(item.destination for item in stopped):
+                count = again(outbox, uid, revision, name, datetime.now(UTC))
+                self._rooms.enqueue(session, Stage.DELIVER, uid, revision, name)
+                tell(index, uid, revision, "deliver", f"{count} {again.__name__}d for {name} by a person")
+        return len(stopped)
 
     def reconcile(self) -> int:
         """Enqueue what should be waiting and is not; returns how many jobs were missing."""

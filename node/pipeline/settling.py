@@ -9,6 +9,7 @@ from storage.outbox import Outbox
 from storage.records import DeliveryState, StudyState
 
 _ON_ITS_WAY = frozenset({DeliveryState.PENDING, DeliveryState.UNCOMMITTED})
+_STOPPED = frozenset({DeliveryState.FAILED, DeliveryState.HELD})
 
 
 def settle(joined: Database, study_instance_uid: str, revision: int) -> None:
@@ -19,7 +20,7 @@ def settle(joined: Database, study_instance_uid: str, revision: int) -> None:
     if any(item.state in _ON_ITS_WAY for item in every):
         return
     not_made = [result for result in outbox.results(study_instance_uid, revision) if result.error]
-    if any(item.state is DeliveryState.FAILED for item in every):
+    if any(item.state in _STOPPED for item in every):
         after, text = StudyState.UNDELIVERED, StudyState.UNDELIVERED.sentence
     elif not_made or not every:
         after, text = StudyState.HELD, f"{len(not_made)} result objects could not be made"

@@ -19,6 +19,7 @@ from node.errors import ReaderStopped
 from node.exams import StoredExam, header, stored_exam
 from node.pipeline import committing
 from node.pipeline.committing import Committing
+from node.pipeline.identifying import Identifying
 from node.pipeline.jobs import Job, NotFinished, Stage
 from node.pipeline.rooms import Rooms, tell
 from node.pipeline.settling import settle
@@ -46,6 +47,7 @@ class Stages:
         self._priors = Priors(self._index, self._outbox, rooms.store)
         self._reporting = Reporting(rooms.config, rooms.store)
         self._committing = Committing(rooms)
+        self._identifying = Identifying(rooms)
 
     def run(self, job: Job) -> None:
         """Run one job; what goes wrong in it is logged, told in the exam's history, and tried again."""
@@ -170,7 +172,8 @@ class Stages:
         settings = self._rooms.config.destinations.get(job.destination)
         if settings is None:
             raise RuntimeError(f"destinations.{job.destination} is not in the config any more; put it back, or requeue")
-        pending = {item.sop_instance_uid: item for item in _standing(self._outbox, job).to_send()}
+        due = {item.sop_instance_uid: item for item in _standing(self._outbox, job).to_send()}
+        pending = self._identifying.may_go(job, due, settings)
         for sent in delivery.send(self._rooms.config, job.destination, self._outgoing(job, list(pending))):
             now = datetime.now(UTC)
             after = committing.sent(delivery.judged(pending[sent.sop_instance_uid], sent, settings, now), settings)
