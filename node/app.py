@@ -53,8 +53,8 @@ class Node:
             config=config, database=self.database, store=self.store, reader=self.reader, jobs=self._jobs, passed=passed
         )
         self.orders = Orders(rooms)
-        self._stages = Stages(rooms)
         self.intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
+        self._stages = Stages(rooms, self.intake)
         self._commitment = CommitmentProvider(config, self.database, self.store)
         self.receiver = Receiver(config, self.intake, self._roles(Committing(rooms)))
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
@@ -111,4 +111,5 @@ class Node:
 def _queues(config: Config) -> dict[str, int]:
     delivery = {f"{Stage.DELIVER}-{name}": target.concurrency for name, target in config.destinations.items()}
     commit = {f"{Stage.COMMIT}-{name}": 1 for name, target in config.destinations.items() if target.peer}
-    return {str(Stage.READ): 1, str(Stage.REPORT): 1, **delivery, **commit}
+    fetch = {f"{Stage.FETCH}-{name}": peer.priors.concurrency for name, peer in config.peers.items() if peer.priors}
+    return {**fetch, str(Stage.READ): 1, str(Stage.REPORT): 1, **delivery, **commit}

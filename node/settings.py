@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -131,8 +132,32 @@ class Caller(Settings):
         return self.address is None or ipaddress.ip_address(address) in ipaddress.ip_network(self.address, strict=False)
 
 
+class PriorSource(Settings):
+    """A PACS that is asked for a woman's earlier exams when a strategy wants them and too few are held."""
+
+    retrieve: Literal["move", "get"] = Field(
+        default="move", description="move: C-MOVE, for which the PACS must know this node; get: C-GET."
+    )
+    most: int = Field(default=1, ge=1, le=10, description="Most earlier exams fetched for one exam.")
+    years: float = Field(default=6.0, gt=0, le=100, description="How far back earlier exams are looked for.")
+    hours: Annotated[
+        str | None,
+        Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"),
+        Allowed("HH:MM-HH:MM, over midnight as well, or null"),
+    ] = Field(default=None, description="Time of day, local, in which it may be asked; null: always.")
+    concurrency: int = Field(default=1, ge=1, le=32, description="Exams that earlier ones are fetched for at a time.")
+    timeout_s: Seconds = Field(default=120.0, description="The exam is read without one that takes longer.")
+
+    def is_open(self, now: time) -> bool:
+        """Whether it may be asked at this time of day."""
+        if self.hours is None:
+            return True
+        begin, end = (time.fromisoformat(each) for each in self.hours.split("-"))
+        return begin <= now < end if begin <= end else (now >= begin or now < end)
+
+
 class Peer(Settings):
-    """A DICOM application this node calls (C-ECHO, C-STORE)."""
+    """A DICOM application this node calls (C-ECHO, C-STORE, C-FIND, C-MOVE, C-GET)."""
 
     ae_title: AETitle = Field(description="The peer's AE title.")
     host: str = Field(min_length=1, description="The peer's host name or address.")
@@ -146,6 +171,7 @@ class Peer(Settings):
     maximum_pdu_bytes: int = Field(
         default=131072, ge=4096, le=1048576, description="Largest PDU received from the peer."
     )
+    priors: PriorSource | None = Field(default=None, description="How earlier exams are fetched from it; null: not.")
 
 
 class When(Settings):

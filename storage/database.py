@@ -9,9 +9,9 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from storage import commitment_tables, schema
+from storage import commitment_tables, prior_tables, schema
 
-_TABLES = (schema, commitment_tables)  # each makes its tables known to the metadata when it is imported
+_TABLES = (schema, commitment_tables, prior_tables)  # each makes its tables known to the metadata when it is imported
 
 
 class SchemaMismatch(RuntimeError):

@@ -141,8 +141,8 @@ class SendingNode:
             config=config, database=self.database, store=self.store, reader=Reader(config.reading), jobs=self.jobs
         )
         self.orders = Orders(rooms)
-        self._stages = Stages(rooms)
         self.intake = Intake(config, self.index, self.outbox, self.store)
+        self._stages = Stages(rooms, self.intake)
         self.roles = commitment.listening(Committing(rooms).answered)
         self.receiver = Receiver(config, self.intake, self.roles)
 

@@ -23,14 +23,21 @@ def sections(facts: Facts) -> tuple[Section, ...]:
     """A section for each service."""
     return (
         Section("Storage commitment", sections=(_commitment_provider(facts), _commitment_user(facts))),
-        Section("Query and retrieval", sections=(_query_provider(facts),)),
+        Section("Query and retrieval", sections=(_query_provider(facts), _query_user(facts))),
     )
 
 
 def _used(facts: Facts) -> set[str]:
     """Services that this configuration is a user of."""
-    asks = any(each.commitment for each in facts.config.destinations.values())
-    return {wire.SOP_CLASS} if asks else set()
+    destinations = facts.config.destinations.values()
+    sources = [each.priors for each in facts.config.peers.values() if each.priors is not None]
+    used = {
+        wire.SOP_CLASS: any(each.commitment for each in destinations),
+        query_scp.FIND: bool(sources) or any(each.identity_peer for each in destinations),
+        query_scp.MOVE: any(each.retrieve == "move" for each in sources),
+        query_scp.GET: any(each.retrieve == "get" for each in sources),
+    }
+    return {uid for uid, is_used in used.items() if is_used}
 
 
 def _commitment_provider(facts: Facts) -> Section:
@@ -113,6 +120,47 @@ def _query_provider(facts: Facts) -> Section:
                 ("Status", "Of", "When"),
                 tuple((f"0x{code:04X}", of, when) for code, of, when in statuses),
             ),
+        ),
+    )
+
+
+def _query_user(facts: Facts) -> Section:
+    config = facts.config
+    sources = [
+        (
+            name,
+            f"C-{each.priors.retrieve.upper()}",
+            str(each.priors.most),
+            f"{number(each.priors.years)} years",
+            each.priors.hours or "always",
+            number(each.priors.timeout_s),
+        )
+        for name, each in config.peers.items()
+        if each.priors is not None
+    ]
+    identity = [(name, each.identity_peer) for name, each in config.destinations.items() if each.identity_peer]
+    head = ("Peer", "By", "Most for an exam", "Back", "Time of day", "Longest, s")
+    return Section(
+        "As user",
+        (
+            Table("Peers asked for earlier exams", head, tuple(sources) or (("none", "", "", "", "", ""),)),
+            Bullets(
+                (
+                    "Where the reading strategy compares with earlier exams and too few are held, the peers are asked "
+                    "in this order (C-FIND, STUDY level, by Patient ID, Study Date range and Modalities in Study), and "
+                    "the latest are retrieved whole, to this AE title. Fetched exams are stored and not read.",
+                    "By C-GET images of digital mammography are taken, in the lossless syntaxes of the acceptor.",
+                    "What cannot be had is a line in the exam's history; the exam is read without it.",
+                )
+            ),
+            Table(
+                "Peers asked for the patient before results are sent",
+                ("Destination", "Peer"),
+                tuple(identity) or (("none", ""),),
+            ),
+            "Where the peer has the study under another Patient ID, issuer, birth date or name, the results are held "
+            "for a person. One that cannot be asked is asked again later; one that does not hold the study does not "
+            "keep them back.",
         ),
     )
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 class Stage(StrEnum):
     """What a job does. Each has a queue of its own; deliveries have one per destination."""
 
+    FETCH = "fetch"
     READ = "read"
     REPORT = "report"
     DELIVER = "deliver"

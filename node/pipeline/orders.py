@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from node import logs
+from node.pipeline import fetching
 from node.pipeline.jobs import Job, Stage
 from node.pipeline.rooms import Rooms, tell
 from storage.index import Index
@@ -33,7 +35,8 @@ class Orders:
             if revision is None:
                 return None
             tell(index, study_instance_uid, revision, "complete", f"whole; revision {revision} will be read")
-            self._rooms.enqueue(session, Stage.READ, study_instance_uid, revision)
+            stage, peer = fetching.first_job(self._rooms.config)
+            self._rooms.enqueue(session, stage, study_instance_uid, revision, peer)
         self._rooms.passed("complete: committed")
         return revision
 
@@ -84,9 +87,14 @@ class Orders:
 
     def _ensure(self, stage: Stage, study: str, revision: int, destination: str) -> bool:
         work = Job(stage=stage, study_instance_uid=study, revision=revision, number=0, destination=destination)
-        if self._rooms.jobs.is_waiting(work):
+        if self._rooms.jobs.is_waiting(work) or (stage is Stage.READ and self._is_fetched_for(work)):
             return False
         log.warning("a job was missing", work=work.prefix)
         with self._rooms.database.transaction() as session:
             self._rooms.enqueue(session, stage, study, revision, destination)
         return True
+
+    def _is_fetched_for(self, reading: Job) -> bool:
+        """Whether the exam is not read yet because its priors are being fetched."""
+        peers = fetching.sources(self._rooms.config)
+        return any(self._rooms.jobs.is_waiting(replace(reading, stage=Stage.FETCH, destination=name)) for name in peers)

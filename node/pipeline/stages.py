@@ -17,8 +17,10 @@ from node import delivery, findable, logs, routing
 from node.destinations import Outgoing
 from node.errors import ReaderStopped
 from node.exams import StoredExam, header, stored_exam
+from node.intake import Intake
 from node.pipeline import committing
 from node.pipeline.committing import Committing
+from node.pipeline.fetching import Fetching
 from node.pipeline.identifying import Identifying
 from node.pipeline.jobs import Job, NotFinished, Stage
 from node.pipeline.rooms import Rooms, tell
@@ -40,7 +42,7 @@ _REPORT_ATTEMPTS = 5
 class Stages:
     """Runs jobs. Stateless: everything is in the tables."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, intake: Intake) -> None:
         self._rooms = rooms
         self._index = Index(rooms.database)
         self._outbox = Outbox(rooms.database)
@@ -48,10 +50,12 @@ class Stages:
         self._reporting = Reporting(rooms.config, rooms.store)
         self._committing = Committing(rooms)
         self._identifying = Identifying(rooms)
+        self._fetching = Fetching(rooms, intake)
 
     def run(self, job: Job) -> None:
         """Run one job; what goes wrong in it is logged, told in the exam's history, and tried again."""
         stage = {
+            Stage.FETCH: self._fetching.run,
             Stage.READ: self._read,
             Stage.REPORT: self._report,
             Stage.DELIVER: self._deliver,

@@ -30,6 +30,7 @@ BORDERS = {
     "node/housekeeping.py": "one failed round must not end the rounds",
     "node/intake.py": "the parser meets whatever a sender made",
     "node/part10.py": "the parser meets whatever a sender made",
+    "node/pipeline/fetching.py": "whatever a PACS does, the exam is read",
     "node/pipeline/stages.py": "one failed job must not end the worker",
     "node/reader_process.py": "the node is told why a reading failed",
     "node/reporting.py": "a result object that cannot be made is kept as failed",
