@@ -34,6 +34,7 @@ _TICK_S = 0.2
 _FIRST_S = 1.0  # whoever wants the answer elsewhere has gone by then
 _LEASE_S = 300.0  # longer than an answer takes; after a crash it is sent again
 _KEPT_DAYS = 30
+_TIDYING = timedelta(hours=1)
 
 
 class CommitmentProvider:
@@ -45,6 +46,7 @@ class CommitmentProvider:
         self._catalogue = Catalogue(database)
         self._store = store
         self._associations: dict[tuple[str, str], Association] = {}
+        self._tidied = datetime.now(UTC)
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live, name="storage commitment", daemon=True)
 
@@ -118,7 +120,9 @@ class CommitmentProvider:
             if request is None:
                 break
             self._commitments.save_request(self._answered(request))
-        self._commitments.forget_requests(now - timedelta(days=_KEPT_DAYS))
+        if now - self._tidied > _TIDYING:
+            self._tidied = now
+            self._commitments.forget_requests(now - timedelta(days=_KEPT_DAYS))
 
     def _answered(self, request: CommitmentRequest) -> CommitmentRequest:
         ours = answer(request, self._catalogue, self._store)

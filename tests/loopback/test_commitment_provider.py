@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 
+from node import overview
 from node.dimse.commitment_scp import CommitmentProvider
 from node.dimse.scp import Receiver
 from node.intake import Intake
@@ -191,6 +192,7 @@ def test_one_who_cannot_be_called_is_given_up_visibly(node: Keeping, modality: M
     wait_until(lambda: node.state("2.25.5") is RequestState.FAILED, 30, "the answer to be given up")
     given_up = next(each for each in node.commitments.requests() if each.transaction_uid == "2.25.5")
     assert "no peer under peers has the AE title NOBODY" in given_up.last_error
+    assert any("storage commitment could not be sent" in each for each in overview.status(node.config).attention)
 
 
 @pytest.mark.parametrize(

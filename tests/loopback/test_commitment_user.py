@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from node import overview
 from storage.records import Delivery, DeliveryState, StudyState
 from tests.support import wait_until
 from tests.support_commitment import (
@@ -72,6 +73,9 @@ def test_until_then_it_is_not_answered_and_silence_is_asked_again(pair: Pair) ->
     wait_until(lambda: pair.pacs.times(uids[0]) == 1, 20, "the first request")
     first = pair.becomes("1.2.12", UNCOMMITTED, UNCOMMITTED)
     assert pair.node.index.study("1.2.12").state is StudyState.DELIVERING
+    line = next(each for each in overview.status(pair.node.config).destinations if each.destination == "pacs")
+    assert line.counts["UNCOMMITTED"] == 2
+    assert line.oldest_uncommitted_s is not None
     pair.becomes("1.2.12", COMMITTED, COMMITTED)
     asked = [each for each in pair.pacs.asked if uids[0] in str(each)]
     assert len({each.TransactionUID for each in asked}) == len(asked) == 3, "each request is a transaction of its own"
