@@ -11,6 +11,7 @@ from pathlib import Path
 
 from node.config import Config
 from node.errors import ConfigError, NodeError, NotFound
+from storage.cohort import CohortFacts
 from storage.commitments import Commitments
 from storage.database import Database, DatabaseUnavailable, SchemaMismatch
 from storage.index import Index
@@ -27,11 +28,12 @@ class NothingKept(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """The index, the outbox, the refusals in them, and storage commitment."""
+    """The index, the outbox, the refusals in them, what others said of the exams, and storage commitment."""
 
     index: Index
     outbox: Outbox
     refusals: Refusals
+    cohort: CohortFacts
     commitments: Commitments
 
 
@@ -48,7 +50,8 @@ def opened(config: Config) -> Iterator[Holdings]:
     try:
         database = Database(engine)
         database.create_schema()
-        yield Holdings(Index(database), Outbox(database), Refusals(database), Commitments(database))
+        index, outbox, refusals = Index(database), Outbox(database), Refusals(database)
+        yield Holdings(index, outbox, refusals, CohortFacts(database), Commitments(database))
     except SchemaMismatch as error:
         raise ConfigError(str(error)) from error
     except DatabaseUnavailable as error:

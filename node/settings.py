@@ -277,6 +277,11 @@ class StorageSettings(Settings):
         """Held by the node that works on these objects, for as long as it lives."""
         return self.object_folder / ".lock"
 
+    @property
+    def pseudonym_key_file(self) -> Path:
+        """The secret that women's pseudonyms in exported tables are made with."""
+        return self.object_folder / ".pseudonym-key"
+
 
 class WebSettings(Settings):
     """DICOMweb (QIDO-RS, WADO-RS, STOW-RS). There is no sign-in: whoever reaches the port sees every patient."""

@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from storage.commitment_tables import CommitmentAskedRow, CommitmentRequestRow
 from storage.database import Database
 from storage.index import plain
 from storage.records import Told
+from storage.schema_commitment import CommitmentAskedRow, CommitmentRequestRow
 
 
 class RequestState(Told):

@@ -9,9 +9,11 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from storage import commitment_tables, prior_tables, schema
+from storage import schema, schema_cohort, schema_commitment, schema_priors
 
-_TABLES = (schema, commitment_tables, prior_tables)  # each makes its tables known to the metadata when it is imported
+#: Every schema module: each adds its own tables to the one metadata when it is imported.
+_SCHEMAS = (schema, schema_cohort, schema_commitment, schema_priors)
+_TABLES = schema.Base.metadata
 
 
 class SchemaMismatch(RuntimeError):
@@ -39,7 +41,7 @@ class Database:
         Raises SchemaMismatch when the database is of another version, DatabaseUnavailable when it is none.
         """
         try:
-            schema.Base.metadata.create_all(self.engine)
+            _TABLES.create_all(self.engine)
         except DBAPIError as error:
             raise DatabaseUnavailable(str(error.orig)) from error
         with self.transaction() as session:

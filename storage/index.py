@@ -17,10 +17,10 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from storage import records, schema
 from storage.catalogue import Catalogue
-from storage.commitment_tables import CommitmentAskedRow
 from storage.database import Database
-from storage.prior_tables import FetchedPriorRow
 from storage.records import StudyState
+from storage.schema_commitment import CommitmentAskedRow
+from storage.schema_priors import FetchedPriorRow
 
 
 class Index:
