@@ -194,32 +194,6 @@ def test_a_destination_without_what_its_type_needs() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (
-            {"type": "folder", "folder": "out", "commitment": True},
-            "commitment: value True is not allowed; allowed: false",
-        ),
-        (
-            {"peer": "PACS", "identity_peer": "OTHER"},
-            "identity_peer: value 'OTHER' is not allowed; allowed: PACS, or null",
-        ),
-    ],
-)
-def test_a_destination_that_asks_whom_it_cannot(change: dict[str, object], told: str) -> None:
-    (fault,) = faults(peers=PEERS, destinations={"out": {"results": ["summary_sc"], **change}})
-    assert fault.startswith(f"destinations.out.{told}")
-
-
-@pytest.mark.parametrize("hours", ["8-16", "24:00-06:00", "19:00"])
-def test_the_hours_of_a_pacs_that_are_none(hours: str) -> None:
-    (fault,) = faults(peers={"PACS": {**PEERS["PACS"], "priors": {"hours": hours}}})
-    assert fault == (
-        f"peers.PACS.priors.hours: value {hours!r} is not allowed; allowed: HH:MM-HH:MM, over midnight as well, or null"
-    )
-
-
 def test_an_unknown_destination_type_is_answered_with_the_offered_ones() -> None:
     assert faults(destinations=destination(type="fax")) == [
         "destinations.PACS.type: value 'fax' is not allowed; allowed: dicom_store, dicomweb_store, folder"
