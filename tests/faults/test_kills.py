@@ -101,7 +101,7 @@ def test_every_boundary(tmp_path: Path) -> None:
         for number, point in enumerate(points()):
             study = f"{STUDY}.{number}"
             studies.append(study)
-            with running(sys.executable, LAUNCHER, config, point, until="serving ") as node:
+            with running(sys.executable, LAUNCHER, config, point, until="serving ", timeout_s=120) as node:
                 port = int(node.wait_for_line("serving ").split()[1])
                 unsent = send_until_answered(node, port, unsent + files_of(tmp_path, study))
                 wait_until(lambda node=node: node.popen.poll() is not None, 60, f"the node to die at '{point}'")
