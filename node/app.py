@@ -8,12 +8,17 @@ from datetime import UTC, datetime
 from node import logs
 from node.books import NODE_ENDED, Books
 from node.config import Config
+from node.dimse import commitment
+from node.dimse.commitment_scp import CommitmentProvider
+from node.dimse.query_scp import QueryProvider
 from node.dimse.scp import Receiver
+from node.dimse.scu import Handler
 from node.errors import ConfigError
 from node.health import Health
 from node.housekeeping import Housekeeper
 from node.intake import Intake
 from node.metrics import Metrics
+from node.pipeline.committing import Committing
 from node.pipeline.durable import DurableJobs
 from node.pipeline.jobs import Stage
 from node.pipeline.orders import Orders
@@ -67,20 +72,25 @@ class Node:
             passed=passed,
         )
         self.orders = Orders(rooms)
-        self._shadowing = Shadowing(rooms)
-        self._stages = Stages(rooms, self._shadowing)
         self.intake = Intake(config, self.index, self.outbox, self.store, router=self.router, passed=passed)
+        self._shadowing = Shadowing(rooms)
+        self._stages = Stages(rooms, self.intake, self._shadowing)
         self.health = Health(config, self.database, self.readers)
         self.metrics = Metrics(config, self.database, self.health)
         self.ledger = Ledger(self.database)
         self.books = Books(self.ledger, self.metrics.count_instance)
-        self.receiver = Receiver(config, self.intake, self.books)
+        self._commitment = CommitmentProvider(config, self.database, self.store)
+        self.receiver = Receiver(config, self.intake, self._roles(Committing(rooms)), self.books)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()))
         bookkeeper = Bookkeeper(config, self.database)
         self._housekeeper = Housekeeper(
             self.index, self.store, self.orders, config.storage.retention_days, bookkeeper.keep
         )
+
+    def _roles(self, committing: Committing) -> list[Handler]:
+        query = QueryProvider(self.config, self.database, self.store)
+        return [*self._commitment.handlers(), *commitment.listening(committing.answered), *query.handlers()]
 
     def _web_rooms(self) -> WebRooms:
         holdings = Holdings(Catalogue(self.database), self.store)
@@ -109,6 +119,7 @@ class Node:
         self.orders.reconcile()
         self._housekeeper.start()
         self.receiver.start()
+        self._commitment.start()
         self.web.start()
 
     def reload(self, config: Config) -> tuple[str, ...]:
@@ -138,6 +149,7 @@ class Node:
         """Stop cleanly; what is under way is finished or run again at the next start."""
         self.decoders.stop()
         self.web.stop()
+        self._commitment.stop()
         self.receiver.stop()
         self._housekeeper.stop()
         self.readers.stop()
@@ -149,4 +161,7 @@ class Node:
 
 def _queues(config: Config, exams_at_a_time: int) -> dict[str, int]:
     delivery = {f"{Stage.DELIVER}-{name}": target.concurrency for name, target in config.destinations.items()}
-    return {str(Stage.READ): exams_at_a_time, str(Stage.REPORT): 1, str(Stage.SHADOW): 1, **delivery}
+    commit = {f"{Stage.COMMIT}-{name}": 1 for name, target in config.destinations.items() if target.peer}
+    fetch = {f"{Stage.FETCH}-{name}": peer.priors.concurrency for name, peer in config.peers.items() if peer.priors}
+    own = {str(Stage.READ): exams_at_a_time, str(Stage.REPORT): 1, str(Stage.SHADOW): 1}
+    return {**fetch, **own, **delivery, **commit}

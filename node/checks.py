@@ -14,7 +14,8 @@ from node.dimse import scu
 from node.errors import ConfigError, DeliveryError, NodeError
 from node.holdings import NothingKept
 from node.reader import Reader
-from node.settings import Destination, DicomwebServer, Peer
+from node.settings import Peer
+from node.settings_destinations import Destination, DicomwebServer
 
 
 @dataclass(frozen=True, slots=True)

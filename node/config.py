@@ -25,19 +25,19 @@ from node.settings import (
     ALL,
     Caller,
     CompletenessSettings,
-    Destination,
-    DicomwebServer,
     LoggingSettings,
     Name,
     NetworkSettings,
     NodeSettings,
     Peer,
     ReadingSettings,
-    ResultChoice,
     Settings,
     StorageSettings,
     WebSettings,
 )
+from node.settings_commitment import CommitmentSettings
+from node.settings_destinations import Destination, DicomwebServer, ResultChoice
+from node.settings_query import QuerySettings
 from node.settings_routing import SENDER, OtherReading, Rule, When
 from node.settings_shadow import ShadowSettings
 
@@ -65,6 +65,10 @@ class Config(Settings):
         default=_DEFAULT_ROUTING,
         description="What happens to an instance: the first rule that matches. What no rule takes is refused (0x0122).",
     )
+    commitment: CommitmentSettings = Field(
+        default=CommitmentSettings(), description="Answers to those who ask this node for storage commitment."
+    )
+    query: QuerySettings = Field(default=QuerySettings(), description="Queries and retrievals of others, over DIMSE.")
     completeness: CompletenessSettings = Field(default=CompletenessSettings(), description="When an exam is whole.")
     reading: ReadingSettings = Field(default=ReadingSettings(), description="How exams are read.")
     shadow: ShadowSettings = Field(
@@ -158,7 +162,9 @@ def _default_sections() -> dict[str, Any]:
     usual = ("mammography_cad_sr", "measurement_sr", "summary_sc")
     folder = {"type": "folder", "folder": "mammo-node-data/results"}
     kinds = [kind for kind in usual if kind in results.offered()]
-    sections = ("node", "network", "completeness", "reading", "shadow", "storage", "web", "logging")
+    sections = (
+        "node", "network", "commitment", "query", "completeness", "reading", "shadow", "storage", "web", "logging"
+    )  # fmt: skip
     return {**{name: {} for name in sections}, "destinations": {"results": {**folder, "results": kinds}}}
 
 
@@ -210,6 +216,10 @@ def _limit_faults(config: Config) -> Iterator[InitErrorDetails]:
         value = network.maximum_associations_per_caller
         limit = f"at most network.maximum_associations, {network.maximum_associations}"
         yield fault(("network", "maximum_associations_per_caller"), value, limit)
+    answers = config.commitment
+    if answers.first_retry_s > answers.max_retry_s:
+        limit = f"at most commitment.max_retry_s, {answers.max_retry_s:g}"
+        yield fault(("commitment", "first_retry_s"), answers.first_retry_s, limit)
     if not config.reading.bundles:
         yield fault(("reading", "bundles"), [], "at least one bundle")
     if points.rule_out_percentile >= points.flag_percentile:
@@ -235,6 +245,11 @@ def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:
         if destination.first_retry_s > destination.max_retry_s:
             limit = f"at most max_retry_s, {destination.max_retry_s:g}"
             yield fault((*at, "first_retry_s"), destination.first_retry_s, limit)
+        if destination.identity_peer not in (None, *config.peers):
+            told_peers = ", ".join(config.peers) or "a name under peers; there is none"
+            yield fault((*at, "identity_peer"), destination.identity_peer, f"{told_peers}, or null")
+        if destination.commitment and destination.type != "dicom_store":
+            yield fault((*at, "commitment"), True, "false; only a dicom_store's peer can be asked for it")
         for index, choice in enumerate(destination.results):
             yield from _result_faults(choice, (*at, "results", index))
 

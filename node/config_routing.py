@@ -10,7 +10,8 @@ from pydantic_core import InitErrorDetails
 
 from node import results
 from node.config_faults import Location, fault
-from node.settings import ALL, Destination, Peer
+from node.settings import ALL, Peer
+from node.settings_destinations import Destination
 from node.settings_routing import FAILURES, SENDER, OtherReading, Rule
 
 

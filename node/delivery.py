@@ -10,8 +10,12 @@ from node import destinations, results
 from node.config import Config
 from node.destinations import Outgoing, Sent, Target
 from node.errors import PermanentDelivery
-from node.settings import Destination
+from node.settings_destinations import Destination
 from storage.records import Delivery, DeliveryState
+
+_ARRIVED = frozenset({DeliveryState.DELIVERED, DeliveryState.COMMITTED})
+_STOPPED = frozenset({DeliveryState.FAILED, DeliveryState.HELD})
+_ON_ITS_WAY = frozenset({DeliveryState.PENDING, DeliveryState.UNCOMMITTED})
 
 
 def retry_after_s(settings: Destination, attempts: int) -> float:
@@ -45,18 +49,22 @@ class Standing:
     def to_send(self) -> list[Delivery]:
         """The pending ones whose turn it is."""
         before = self._before()
-        arrived = not self.not_made and all(item.state is DeliveryState.DELIVERED for item in before)
+        arrived = not self.not_made and all(item.state in _ARRIVED for item in before)
         return [i for i in self.deliveries if i.state is DeliveryState.PENDING and (arrived or i in before)]
 
     def kept_back(self) -> list[Delivery]:
         """Those that wait in vain, as failed: something before them was given up. Requeued together, they go."""
         before = self._before()
-        lost = self.not_made + sum(item.state is DeliveryState.FAILED for item in before)
-        if not lost or any(item.state is DeliveryState.PENDING for item in before):
+        lost = self.not_made + sum(item.state in _STOPPED for item in before)
+        if not lost or any(item.state in _ON_ITS_WAY for item in before):
             return []
         why = f"kept back: {lost} of the new revision's objects did not get there"
         waiting = [i for i in self.deliveries if i.state is DeliveryState.PENDING and i not in before]
         return [replace(item, state=DeliveryState.FAILED, last_error=why) for item in waiting]
+
+    def not_asked(self) -> list[Delivery]:
+        """Those sent whose commitment is still to be asked for."""
+        return [item for item in self.deliveries if item.state is DeliveryState.UNCOMMITTED and not item.asks]
 
     def _before(self) -> list[Delivery]:
         return [item for item in self.deliveries if not results.is_sent_last(item.kind)]

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 
 from node.errors import ConfigError, RetriableDelivery
-from node.settings import DicomwebServer
+from node.settings_destinations import DicomwebServer
 
 LARGEST_ANSWER = 1_000_000
 _CHUNK = 65_536

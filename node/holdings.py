@@ -12,6 +12,7 @@ from pathlib import Path
 from node.config import Config
 from node.errors import ConfigError, NodeError, NotFound
 from storage.cohort import CohortFacts
+from storage.commitments import Commitments
 from storage.database import Database, DatabaseUnavailable, SchemaMismatch
 from storage.drift import Drift
 from storage.forwards import Forwards
@@ -36,6 +37,7 @@ class Holdings:
     outbox: Outbox
     refusals: Refusals
     cohort: CohortFacts
+    commitments: Commitments
     drift: Drift
     shadows: Shadows
     forwards: Forwards
@@ -67,8 +69,9 @@ def opened(config: Config) -> Iterator[Holdings]:
 def holdings_of(database: Database) -> Holdings:
     """What a database that is open holds."""
     index, outbox, refusals = Index(database), Outbox(database), Refusals(database)
-    facts, drift, shadows = CohortFacts(database), Drift(database), Shadows(database)
-    return Holdings(index, outbox, refusals, facts, drift, shadows, Forwards(database), database)
+    facts, commitments, drift = CohortFacts(database), Commitments(database), Drift(database)
+    shadows, forwards = Shadows(database), Forwards(database)
+    return Holdings(index, outbox, refusals, facts, commitments, drift, shadows, forwards, database)
 
 
 def database_file(config: Config) -> Path | None:

@@ -11,6 +11,7 @@ from ai.findings import Reading
 from node import holdings
 from node.config import Config
 from node.holdings import Holdings, NothingKept
+from storage.commitments import RequestState
 from storage.records import Delivery, DeliveryState, Instance, Study, StudyState
 
 #: Exams in these states wait for the node to do something.
@@ -39,17 +40,22 @@ class DestinationLine:
     counts: dict[str, int]
     oldest_waiting_s: float | None
     last_error: str
+    oldest_uncommitted_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Everything at a glance. attention: what needs a person, one sentence each, most pressing first."""
+    """Everything at a glance. attention: what needs a person, one sentence each, most pressing first.
+
+    commitments: requests of others that we keep instances, by where they stand.
+    """
 
     running: bool
     states: tuple[StateLine, ...]
     destinations: tuple[DestinationLine, ...]
     asides: int
     not_forwarded: int
+    commitments: dict[str, int]
     free_bytes: int
     minimum_free_bytes: int
     attention: tuple[str, ...]
@@ -77,12 +83,14 @@ def status(config: Config) -> Status:
     states: tuple[StateLine, ...] = ()
     destinations = tuple(_no_delivery(name) for name in config.destinations)
     asides = not_forwarded = 0
+    commitments: dict[str, int] = {}
     try:
         with holdings.opened(config) as held:
             states = _state_lines(held, now)
             destinations = _destination_lines(config, held, now)
             asides = len(held.index.asides())
             not_forwarded = len(held.forwards.failed_studies())
+            commitments = {str(state): count for state, count in held.commitments.request_counts().items()}
     except NothingKept:
         pass
     running = holdings.node_runs(config)
@@ -93,6 +101,7 @@ def status(config: Config) -> Status:
         destinations=destinations,
         asides=asides,
         not_forwarded=not_forwarded,
+        commitments=commitments,
         free_bytes=free,
         minimum_free_bytes=config.storage.minimum_free_bytes,
         attention=(),
@@ -129,7 +138,9 @@ def _no_delivery(name: str) -> DestinationLine:
 def _destination_line(held: Holdings, name: str, mine: Sequence[Delivery], now: datetime) -> DestinationLine:
     pending = [item for item in mine if item.state is DeliveryState.PENDING]
     failed = [item for item in mine if item.state is DeliveryState.FAILED]
-    erring = [item for item in (*pending, *failed) if item.last_error]
+    uncommitted = [item for item in mine if item.state is DeliveryState.UNCOMMITTED]
+    sent = [item.delivered_at for item in uncommitted if item.delivered_at]
+    erring = [item for item in (*pending, *uncommitted, *failed) if item.last_error]
     since = [
         result.created_at
         for study in {item.study_instance_uid for item in pending}
@@ -142,6 +153,7 @@ def _destination_line(held: Holdings, name: str, mine: Sequence[Delivery], now: 
         counts=dict(Counter(str(item.state) for item in mine)),
         oldest_waiting_s=(now - min(since)).total_seconds() if since else None,
         last_error=max(erring, key=lambda item: item.due_at).last_error if erring else "",
+        oldest_uncommitted_s=(now - min(sent)).total_seconds() if sent else None,
     )
 
 
@@ -160,6 +172,16 @@ def _attention(found: Status) -> Iterable[str]:
         yield (
             f"instances of {found.not_forwarded} studies were not forwarded: see the error below; "
             "then requeue --all-undelivered"
+        )
+    if given_up := found.commitments.get(RequestState.FAILED, 0):
+        yield (
+            f"{given_up} answers to requests for storage commitment could not be sent: the peers that asked must be "
+            "under peers and reachable, and ask again; see the log"
+        )
+    if held := sum(line.counts.get(str(DeliveryState.HELD), 0) for line in found.destinations):
+        yield (
+            f"{held} results are held: the archive has their exams under another patient; look (mammo-node show), then "
+            "requeue, which asks it again, or release"
         )
     if found.asides:
         yield f"{found.asides} objects were kept aside: other content under a known UID, or not understood; see the log"

@@ -78,6 +78,10 @@ class Priors:
         exam = replace(stored.exam, priors=tuple(each.exam for each in priors))
         return replace(stored, exam=exam, files=files)
 
+    def count(self, study: Study, instances: Sequence[Instance], most: int) -> int:
+        """How many priors that hold all four standard views there are, at most so many."""
+        return sum(1 for _ in islice(self.studies(study, instances, _is_whole), most))
+
     def result(self, reading: Reading, study: Study, instances: Sequence[Instance]) -> PriorResult | None:
         """The earlier exam that a report of `reading` shows the change from.
 

@@ -21,7 +21,7 @@ from node.identity import device
 from node.priors import PriorResult
 from node.results import Predecessor, Report
 from node.results._uids import derived_uid
-from node.settings import ResultChoice
+from node.settings_destinations import ResultChoice
 from storage.objects import AlteredObject, ObjectStore
 from storage.records import Delivery, DeliveryState, Instance, ResultObject, StoredReading
 

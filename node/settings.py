@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from datetime import time
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -15,7 +15,6 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationInfo,
-    model_validator,
 )
 
 from node.config_faults import Allowed
@@ -45,13 +44,6 @@ def _address(address: str | None) -> str | None:
     if address is not None:
         ipaddress.ip_network(address, strict=False)
     return address
-
-
-def _with_host(url: str) -> str:
-    parts = urlsplit(url)
-    if not parts.hostname or parts.port == 0:
-        raise ValueError("no host, or no port that can be called")
-    return url
 
 
 def listed(value: object) -> object:
@@ -148,8 +140,32 @@ class Caller(Settings):
         return self.address is None or ipaddress.ip_address(address) in ipaddress.ip_network(self.address, strict=False)
 
 
+class PriorSource(Settings):
+    """A PACS that is asked for a woman's earlier exams when a strategy wants them and too few are held."""
+
+    retrieve: Literal["move", "get"] = Field(
+        default="move", description="move: C-MOVE, for which the PACS must know this node; get: C-GET."
+    )
+    most: int = Field(default=1, ge=1, le=10, description="Most earlier exams fetched for one exam.")
+    years: float = Field(default=6.0, gt=0, le=100, description="How far back earlier exams are looked for.")
+    hours: Annotated[
+        str | None,
+        Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d$"),
+        Allowed("HH:MM-HH:MM, over midnight as well, or null"),
+    ] = Field(default=None, description="Time of day, local, in which it may be asked; null: always.")
+    concurrency: int = Field(default=1, ge=1, le=32, description="Exams that earlier ones are fetched for at a time.")
+    timeout_s: Seconds = Field(default=120.0, description="The exam is read without one that takes longer.")
+
+    def is_open(self, now: time) -> bool:
+        """Whether it may be asked at this time of day."""
+        if self.hours is None:
+            return True
+        begin, end = (time.fromisoformat(each) for each in self.hours.split("-"))
+        return begin <= now < end if begin <= end else (now >= begin or now < end)
+
+
 class Peer(Settings):
-    """A DICOM application this node calls (C-ECHO, C-STORE)."""
+    """A DICOM application this node calls (C-ECHO, C-STORE, C-FIND, C-MOVE, C-GET)."""
 
     ae_title: AETitle = Field(description="The peer's AE title.")
     host: str = Field(min_length=1, description="The peer's host name or address.")
@@ -163,75 +179,7 @@ class Peer(Settings):
     maximum_pdu_bytes: int = Field(
         default=131072, ge=4096, le=1048576, description="Largest PDU received from the peer."
     )
-
-
-class DicomwebServer(Settings):
-    """A DICOMweb server this node calls (STOW-RS)."""
-
-    url: Annotated[
-        str,
-        Field(pattern=r"^https?://[^\s/@?#]+(/[^\s?#]*[^\s/?#])?$"),
-        AfterValidator(_with_host),
-        Allowed("a URL without user, query or slash at its end, such as https://pacs.example/dicom-web"),
-    ] = Field(description="Base URL, before /studies. Beyond loopback it is https, or allow_plain_http is set.")
-    allow_plain_http: bool = Field(
-        default=False, description="A person's consent that patients' data leave this machine unencrypted."
-    )
-    headers_file: FilePath | None = Field(
-        default=None,
-        description='File of "Name: value" lines sent with every request, such as a sign-in; read anew every time.',
-    )
-    ca_file: FilePath | None = Field(
-        default=None, description="Certificates (PEM) that the server's is checked with; null: the well-known ones."
-    )
-    connection_timeout_s: Seconds = Field(default=10.0, description="Time to wait for the connection.")
-    answer_timeout_s: Seconds = Field(default=60.0, description="Time to wait for the answer to an object.")
-
-
-class ResultChoice(Settings):
-    """A result object for a destination: its kind alone, or a mapping of its kind and its options."""
-
-    kind: str = Field(description="Name of the result object.")
-    options: Mapping[str, Any] = Field(
-        default_factory=dict, description="The kind's own options, written beside `kind`; each kind names its own."
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _options_beside_kind(cls, data: object) -> object:
-        if isinstance(data, str):
-            return {"kind": data}
-        if isinstance(data, Mapping) and "options" not in data:
-            options = {key: value for key, value in data.items() if key != "kind"}
-            return {"options": options, **{key: value for key, value in data.items() if key == "kind"}}
-        return data
-
-
-class Destination(Settings):
-    """Where results go, which ones, and how hard delivery is tried."""
-
-    type: str = Field(
-        default="dicom_store",
-        description="Way of delivery: dicom_store (C-STORE to a peer), dicomweb_store (STOW-RS) or folder (files).",
-    )
-    peer: Name | None = Field(default=None, description="dicom_store: name of the peer.")
-    server: DicomwebServer | None = Field(default=None, description="dicomweb_store: the server.")
-    folder: FilePath | None = Field(default=None, description="folder: where the files are put.")
-    results: tuple[ResultChoice, ...] = Field(
-        default=(),
-        description="Result objects to deliver: names, or mappings of `kind` and its options; write it: [] is for a "
-        "destination that only gets what rules forward.",
-    )
-    max_attempts: int = Field(default=500, ge=1, description="Attempts before a delivery is given up, visibly.")
-    first_retry_s: Seconds = Field(
-        default=5.0, description="Wait after the first failed attempt; it doubles each time."
-    )
-    max_retry_s: Seconds = Field(default=600.0, description="Longest wait between two attempts.")
-    concurrency: int = Field(default=1, ge=1, le=32, description="Deliveries to this destination at the same time.")
-    answers: Patterns = Field(
-        default=(),
-        description='AE titles of senders whose results come here where a rule says "@sender"; the peer\'s own is one.',
-    )
+    priors: PriorSource | None = Field(default=None, description="How earlier exams are fetched from it; null: not.")
 
 
 class CompletenessSettings(Settings):

@@ -152,6 +152,12 @@ class Catalogue:
 
     def held(self, study_instance_uid: str, series_instance_uid: str = "", sop_instance_uid: str = "") -> list[Held]:
         """The files of a study, of one of its series or of one instance, in the order they came."""
+        uids = (study_instance_uid, series_instance_uid, sop_instance_uid)
+        names = ("study_instance_uid", "series_instance_uid", "sop_instance_uid")
+        return self.files({name: [uid] for name, uid in zip(names, uids, strict=True) if uid})
+
+    def files(self, any_of: Mapping[str, Sequence[str]]) -> list[Held]:
+        """The files that have one of these UIDs, by the name of the UID, in the order they came."""
         parts = []
         for row, when in ((InstanceRow, InstanceRow.received_at), (ResultObjectRow, ResultObjectRow.created_at)):
             part = select(
@@ -164,11 +170,7 @@ class Catalogue:
                 row.size_bytes,
                 literal(int(row is ResultObjectRow)).label("made"),
                 when.label("at"),
-            ).where(row.study_instance_uid == study_instance_uid, row.path != "")
-            if series_instance_uid:
-                part = part.where(row.series_instance_uid == series_instance_uid)
-            if sop_instance_uid:
-                part = part.where(row.sop_instance_uid == sop_instance_uid)
+            ).where(row.path != "", *(getattr(row, name).in_(uids) for name, uids in any_of.items()))
             parts.append(part)
         both = union_all(*parts).subquery()
         query = select(*both.c[:7]).order_by(both.c.made, both.c.at, both.c.sop_instance_uid)

@@ -9,10 +9,11 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from storage import schema, schema_cohort, schema_traffic, schema_watch
+from storage import schema, schema_cohort, schema_commitment, schema_priors, schema_traffic, schema_watch
 
 #: Each adds its own tables to the one metadata.
-SCHEMA_MODULES = (schema, schema_cohort, schema_traffic, schema_watch)
+SCHEMA_MODULES = (schema, schema_cohort, schema_commitment, schema_priors, schema_traffic, schema_watch)
+_TABLES = schema.Base.metadata
 
 
 class SchemaMismatch(RuntimeError):

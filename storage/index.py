@@ -20,6 +20,8 @@ from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.forwards import Forwards
 from storage.records import DeliveryState, StudyState
+from storage.schema_commitment import CommitmentAskedRow
+from storage.schema_priors import FetchedPriorRow
 from storage.schema_traffic import ForwardRow
 
 
@@ -91,10 +93,17 @@ class Index:
             )
             session.add(row)
         row.last_received_at = row.changed_at = instance.received_at
-        if due_at is not None:
+        if due_at is not None and session.get(FetchedPriorRow, instance.study_instance_uid) is None:
             first = row.state == StudyState.STORED.value
             row.priority = priority if first else min(priority, records.Priority(row.priority))
             row.state, row.due_at = StudyState.RECEIVING.value, due_at
+
+    def expect_prior(self, study_instance_uid: str, prior_of: str, peer: str, now: datetime) -> None:
+        """What comes of this study is kept as another's prior, and does not make it an exam to be read."""
+        with self._database.transaction() as session:
+            session.merge(
+                FetchedPriorRow(study_instance_uid=study_instance_uid, prior_of=prior_of, peer=peer, asked_at=now)
+            )
 
     def hasten(self, study_instance_uid: str, due_at: datetime) -> None:
         """A study that still receives counts as whole at `due_at`, if that is sooner."""
@@ -251,6 +260,8 @@ class Index:
             paths = self._paths(session, study_instance_uid)
             tables = (
                 ForwardRow,
+                CommitmentAskedRow,
+                FetchedPriorRow,
                 schema.DeliveryRow,
                 schema.ResultObjectRow,
                 schema.RefusalRow,

@@ -17,6 +17,14 @@ from storage.database import Database
 from storage.index import plain
 from storage.records import Delivery, DeliveryState
 
+#: Of a delivery that the destination has.
+SENT = frozenset({DeliveryState.DELIVERED, DeliveryState.UNCOMMITTED, DeliveryState.COMMITTED})
+_STOPPED = (DeliveryState.HELD.value, DeliveryState.FAILED.value)
+_MOVING = (
+    *("state", "attempts", "due_at", "last_status", "last_error"),
+    *("delivered_at", "asks", "asked_at", "committed_at"),
+)
+
 
 class Outbox:
     """Readings and the objects made of them, each with where it has got to."""
@@ -105,7 +113,7 @@ class Outbox:
             .where(
                 schema.DeliveryRow.study_instance_uid == study_instance_uid,
                 schema.DeliveryRow.revision < revision,
-                schema.DeliveryRow.state.in_([DeliveryState.PENDING.value, DeliveryState.FAILED.value]),
+                schema.DeliveryRow.state.in_([DeliveryState.PENDING.value, *_STOPPED]),
             )
             .values(state=DeliveryState.SUPERSEDED.value)
         )
@@ -160,17 +168,22 @@ class Outbox:
             statement = update(row).where(
                 row.sop_instance_uid == delivery.sop_instance_uid, row.destination == delivery.destination
             )
-            if delivery.state is not DeliveryState.DELIVERED:
+            if delivery.state not in SENT:
                 statement = statement.where(row.state != DeliveryState.SUPERSEDED.value)
             values = asdict(delivery)
-            session.execute(
-                statement.values(
-                    {k: values[k] for k in ("state", "attempts", "due_at", "last_status", "last_error", "delivered_at")}
-                )
-            )
+            session.execute(statement.values({name: values[name] for name in _MOVING}))
 
     def requeue(self, study_instance_uid: str, revision: int, destination: str, now: datetime) -> int:
-        """Make a revision's failed deliveries to a destination pending again; returns how many."""
+        """Make a revision's failed and held deliveries to a destination pending again; returns how many."""
+        return self._again(study_instance_uid, revision, destination, now)
+
+    def release(self, study_instance_uid: str, revision: int, destination: str, now: datetime) -> int:
+        """Make the held ones pending, to be sent whatever the archive says of the patient; returns how many."""
+        return self._again(study_instance_uid, revision, destination, now, release=True)
+
+    def _again(
+        self, study_instance_uid: str, revision: int, destination: str, now: datetime, *, release: bool = False
+    ) -> int:
         row = schema.DeliveryRow
         with self._database.transaction() as session:
             found = session.scalars(
@@ -179,9 +192,9 @@ class Outbox:
                     row.study_instance_uid == study_instance_uid,
                     row.revision == revision,
                     row.destination == destination,
-                    row.state == DeliveryState.FAILED.value,
+                    row.state.in_([DeliveryState.HELD.value] if release else _STOPPED),
                 )
-                .values(state=DeliveryState.PENDING.value, due_at=now)
+                .values(state=DeliveryState.PENDING.value, due_at=now, released=release)
                 .returning(row.sop_instance_uid)
             )
             return len(list(found))

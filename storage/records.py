@@ -9,7 +9,7 @@ from enum import IntEnum, StrEnum
 from typing import Any, Self
 
 
-class _Told(StrEnum):
+class Told(StrEnum):
     """An enum whose members carry a sentence for people."""
 
     sentence: str
@@ -21,7 +21,7 @@ class _Told(StrEnum):
         return member
 
 
-class StudyState(_Told):
+class StudyState(Told):
     """Where an exam stands. Only ANSWERED and STORED need nobody."""
 
     STORED = "STORED", "kept, not to be read"
@@ -34,11 +34,14 @@ class StudyState(_Told):
     UNDELIVERED = "UNDELIVERED", "needs a person: a destination did not take every result"
 
 
-class DeliveryState(_Told):
+class DeliveryState(Told):
     """Where one result object stands on its way to one destination."""
 
     PENDING = "PENDING", "waits for its next attempt"
     DELIVERED = "DELIVERED", "the destination answered success"
+    UNCOMMITTED = "UNCOMMITTED", "sent; the destination has not said yet that it keeps it"
+    COMMITTED = "COMMITTED", "the destination has said that it keeps it (storage commitment)"
+    HELD = "HELD", "not sent: the archive has the study under another patient; requeue or release it"
     FAILED = "FAILED", "given up; requeue it when the cause is mended"
     SUPERSEDED = "SUPERSEDED", "a newer revision replaced it before it was sent"
 
@@ -197,7 +200,11 @@ class ResultObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """One result object on its way to one destination."""
+    """One result object on its way to one destination.
+
+    asks: how often its commitment was asked for since it was sent; asked_at: the first time, committed_at: its end.
+    released: a person has it sent whatever the archive says of the patient.
+    """
 
     sop_instance_uid: str
     study_instance_uid: str
@@ -210,6 +217,10 @@ class Delivery:
     last_status: int | None = None
     last_error: str = ""
     delivered_at: datetime | None = None
+    asks: int = 0
+    asked_at: datetime | None = None
+    committed_at: datetime | None = None
+    released: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -167,6 +167,10 @@ class DeliveryRow(Base):
     last_status: Mapped[int | None]
     last_error: Mapped[str] = mapped_column(Text)
     delivered_at: Mapped[datetime | None]
+    asks: Mapped[int]
+    asked_at: Mapped[datetime | None]
+    committed_at: Mapped[datetime | None]
+    released: Mapped[bool]
 
 
 class AsideRow(Base):

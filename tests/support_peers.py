@@ -51,10 +51,13 @@ class Orthanc:
 
 
 @contextmanager
-def orthanc(folder: Path, *, http_port: int = 0, dicomweb: bool = False) -> Iterator[Orthanc]:
-    """Orthanc on two free ports of loopback, with its storage below `folder`; ends with the block."""
+def orthanc(folder: Path, *, http_port: int = 0, dicomweb: bool = False, **options: object) -> Iterator[Orthanc]:
+    """Orthanc on two free ports of loopback, with its storage below `folder`; ends with the block.
+
+    options: of its configuration.
+    """
     port, http_port = free_port(), http_port or free_port()
-    configuration = orthanc_configuration(folder, port, http_port)
+    configuration = orthanc_configuration(folder, port, http_port) | options
     if dicomweb:
         if not _DICOMWEB_PLUGIN.exists():
             absent("Orthanc's DICOMweb plugin is not installed: apt-get install orthanc-dicomweb")

@@ -12,7 +12,7 @@ from node.console import ConfigOption, JsonOption
 from node.errors import NotFound
 from node.holdings import Holdings
 from node.readings import reading_lines, told
-from storage.records import Delivery, Event, Instance, ResultObject, Study
+from storage.records import Delivery, DeliveryState, Event, Instance, ResultObject, Study
 
 
 def register(app: typer.Typer) -> None:
@@ -98,11 +98,12 @@ def _show_results(results: list[ResultObject], deliveries: list[Delivery]) -> No
     if not results:
         return
     console.say("\nresults", style="bold")
-    made = console.table("rev", "result", "destination", "state", "attempts", "delivered", "last error", right=("rev",))
+    columns = ("rev", "result", "destination", "state", "attempts", "delivered", "commitment", "last error")
+    made = console.table(*columns, right=("rev",))
     lines: list[tuple[object, ...]] = []
     for result in results:
         if result.error:
-            lines.append((result.revision, result.kind, "–", "NOT MADE", "", "", result.error))
+            lines.append((result.revision, result.kind, "–", "NOT MADE", "", "", "", result.error))
         lines += [
             (
                 result.revision,
@@ -111,12 +112,21 @@ def _show_results(results: list[ResultObject], deliveries: list[Delivery]) -> No
                 each.state,
                 each.attempts,
                 console.moment(each.delivered_at) if each.delivered_at else "",
+                _commitment(each),
                 each.last_error,
             )
             for each in deliveries
             if each.sop_instance_uid == result.sop_instance_uid
         ]
     console.out().print(console.rows(made, lines))
+
+
+def _commitment(delivery: Delivery) -> str:
+    if delivery.committed_at:
+        return console.moment(delivery.committed_at)
+    if delivery.state is not DeliveryState.UNCOMMITTED:
+        return ""
+    return f"asked since {console.moment(delivery.asked_at)}, {delivery.asks} ×" if delivery.asked_at else "to be asked"
 
 
 def _show_events(events: list[Event]) -> None:

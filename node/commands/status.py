@@ -31,6 +31,9 @@ def _show(found: Status) -> None:
         console.say(f"NEEDS A PERSON: {sentence}", style="bold yellow")
     free = f"{console.size(found.free_bytes)} free (least: {console.size(found.minimum_free_bytes)})"
     console.say(f"node {'runs' if found.running else 'does not run'}; disk {free}; kept aside: {found.asides}")
+    if found.commitments:
+        requests = ", ".join(f"{count} {state.lower()}" for state, count in sorted(found.commitments.items()))
+        console.say(f"storage commitment asked of this node: {requests}")
     out = console.out()
     if found.states:
         states = console.table("exams", "state", "oldest for", "", right=("exams", "oldest for"))
@@ -39,11 +42,13 @@ def _show(found: Status) -> None:
     else:
         console.say("no exam has come yet")
     if found.destinations:
-        columns = ("destination", *(str(state).lower() for state in DeliveryState), "oldest waits", "last error")
+        counts = (str(state).lower() for state in DeliveryState)
+        columns = ("destination", *counts, "oldest waits", "oldest uncommitted", "last error")
         made = console.table(*columns, right=columns[1:-1])
         out.print(console.rows(made, [_destination(line) for line in found.destinations]))
 
 
 def _destination(line: DestinationLine) -> tuple[object, ...]:
-    waits = "" if line.oldest_waiting_s is None else console.duration(line.oldest_waiting_s)
-    return (line.destination, *(line.counts.get(str(state), 0) for state in DeliveryState), waits, line.last_error)
+    counts = (line.counts.get(str(state), 0) for state in DeliveryState)
+    ages = (line.oldest_waiting_s, line.oldest_uncommitted_s)
+    return (line.destination, *counts, *("" if age is None else console.duration(age) for age in ages), line.last_error)

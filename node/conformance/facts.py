@@ -37,7 +37,7 @@ class Facts:
     @property
     def stored(self) -> tuple[str, ...]:
         """SOP classes that the receiver accepts for storage."""
-        return tuple(uid for uid in self.accepted if uid != VERIFICATION)
+        return tuple(uid for uid in self.accepted if uid not in (VERIFICATION, *scp.SERVICES))
 
     def proposed(self, destination: str) -> dict[str, tuple[str, ...]]:
         """SOP class → transfer syntaxes that the sender proposes to a destination, for what it gets."""

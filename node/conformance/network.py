@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from node.conformance.document import Bullets, Section, Table
-from node.conformance.facts import VERIFICATION, Facts, number, uid_name
+from node.conformance.facts import VERIFICATION, Facts, named, number, uid_name
 from node.dimse import scp, scu
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 
@@ -35,11 +35,16 @@ def _general() -> Section:
         ("Implementation Class UID", str(IMPLEMENTATION_CLASS_UID)),
         ("Implementation Version Name", IMPLEMENTATION_VERSION_NAME),
         ("Outstanding transactions on an association", "1; an asynchronous operations window is not negotiated"),
-        ("SCP/SCU role selection", "not used; who opens the association is the user"),
+        ("SCP/SCU role selection", _roles()),
         ("SOP Class Extended and Common Extended Negotiation", "not used"),
         ("User identity", "not used, and not judged when offered"),
     )
     return Section("Both roles", (Table("Negotiation", ("Item", "Value"), rows),))
+
+
+def _roles() -> str:
+    services = ", ".join(map(uid_name, scp.SERVICES))
+    return f"proposed and accepted for {services}; else not used: who opens the association is the user"
 
 
 def _acceptor(facts: Facts) -> Section:
@@ -75,8 +80,9 @@ def _accepted(facts: Facts) -> Iterator[tuple[str, str, str]]:
     for uid, syntaxes in facts.accepted.items():
         groups.setdefault(syntaxes, []).append(uid)
     for syntaxes, uids in groups.items():
-        few = ", ".join(map(uid_name, uids)) if len(uids) < 4 else f"{len(uids)} storage SOP classes"
-        told = few if VERIFICATION in uids or len(uids) < 4 else f"{few}: all of [[Storage as provider]]"
+        few = f"{len(uids)} storage SOP classes"
+        storage = not {VERIFICATION, *scp.SERVICES} & set(uids)
+        told = f"{few}: all of [[Storage as provider]]" if storage else named(uids)
         yield told, "", ""
         for position, syntax in enumerate(syntaxes, start=1):
             yield str(position), uid_name(syntax), syntax

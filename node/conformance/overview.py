@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from node.conformance import web
+from node.conformance import service_classes, web
 from node.conformance.cards import Model
 from node.conformance.document import Block, Bullets, Contents, Section, Table
 from node.conformance.facts import VERIFICATION, Facts, number, uid_name
@@ -39,6 +39,7 @@ def overview(facts: Facts) -> Section:
     first = [uid for uid in facts.stored if uid in read | sent]
     others = len(facts.stored) - len(first)
     rows = [("Verification", "", "", ""), (uid_name(VERIFICATION), VERIFICATION, "yes", "yes")]
+    rows += [("Services beside storage", "", "", ""), *service_classes.overview(facts)]
     rows += [("Transfer", "", "", "")]
     rows += [(uid_name(uid), uid, "yes" if uid in sent else "no", "yes") for uid in first]
     rows += [(f"{others} other storage SOP classes, named in [[Storage as provider]]", "", "no", "yes")]

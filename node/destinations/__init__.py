@@ -10,7 +10,8 @@ from typing import Protocol, cast
 
 from ai import extensions
 from node.errors import DeliveryError
-from node.settings import Destination, Peer
+from node.settings import Peer
+from node.settings_destinations import Destination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

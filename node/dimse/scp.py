@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -28,6 +29,8 @@ from pynetdicom.transport import ThreadedAssociationServer
 from node import logs
 from node.books import Books, Passage
 from node.config import Config
+from node.dimse import commitment, query_scp
+from node.dimse.scu import UNCOMPRESSED, Handler, status
 from node.dimse.sockets import no_delay
 from node.errors import NodeError
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -52,6 +55,8 @@ TRANSFER_SYNTAXES = [
     ExplicitVRBigEndian,
 ]
 _VERIFICATION = "1.2.840.10008.1.1"
+#: Abstract syntaxes of the other services, which `roles` answer: accepted uncompressed, in either role.
+SERVICES = (commitment.SOP_CLASS, query_scp.FIND, query_scp.MOVE, query_scp.GET)
 SUCCESS = 0x0000
 COERCED = 0xB000  # PS3.4 B.2.3: stored, though not as a replacement of what is held
 CALLING_NOT_RECOGNIZED = (1, 1, 3)  # PS3.8 9.3.4: rejected-permanent, service-user
@@ -80,13 +85,16 @@ class _Open:
 
 
 class Receiver:
-    """The node's listening side."""
+    """The node's listening side. roles: what answers the other services that `SERVICES` names."""
 
-    def __init__(self, config: Config, intake: Accepts, books: Books | None = None) -> None:
+    def __init__(
+        self, config: Config, intake: Accepts, roles: Iterable[Handler] = (), books: Books | None = None
+    ) -> None:
         """books: of what comes; without, none are kept."""
         self._config = config
         self._books = books or Books()
         self._intake = intake
+        self._roles = tuple(roles)
         self._server: ThreadedAssociationServer | None = None
         self._ae: AE | None = None
         self._lock = threading.Lock()
@@ -110,6 +118,7 @@ class Receiver:
             (evt.EVT_RELEASED, self._ended),
             (evt.EVT_ABORTED, self._ended),
             (evt.EVT_CONN_CLOSE, self._ended),
+            *self._roles,
         ]
         address = (self._config.node.host, self._config.node.port)
         self._server = self._ae.start_server(address, block=False, evt_handlers=handlers)
@@ -166,20 +175,20 @@ class Receiver:
                 of.counts["refused"] += 1
                 log.warning("not accepted", status=f"0x{error.dimse_status:04X}", why=str(error))
                 of.passage.refused(sop_instance_uid, error.dimse_status, str(error))
-                return _status(error.dimse_status, str(error))
+                return status(error.dimse_status, str(error))
             except Exception:  # the association's border: the sender is told, and keeps the image
                 of.counts["refused"] += 1
                 log.exception("not accepted")
                 of.passage.refused(sop_instance_uid, 0xC000, "internal error")
-                return _status(0xC000, "internal error; see the node's log")
+                return status(0xC000, "internal error; see the node's log")
             log.info("accepted", outcome=accepted.outcome, study=accepted.study_instance_uid)
         of.counts[accepted.outcome] += 1
         before, of.study_instance_uid = of.study_instance_uid, accepted.study_instance_uid
         if before not in ("", accepted.study_instance_uid):
             self._intake.released(before)  # it has turned to another study
-        status = COERCED if accepted.outcome is Outcome.KEPT_ASIDE else SUCCESS
-        of.passage.kept(incoming.sop_instance_uid, accepted, status)
-        return _status(status, "held with other content; this one was kept aside for a person" if status else "")
+        code = COERCED if accepted.outcome is Outcome.KEPT_ASIDE else SUCCESS
+        of.passage.kept(incoming.sop_instance_uid, accepted, code)
+        return status(code, "held with other content; this one was kept aside for a person" if code else "")
 
     def _ended(self, event: evt.Event) -> None:
         with self._lock:
@@ -210,8 +219,11 @@ def _application_entity(config: Config) -> AE:
     ae.dimse_timeout = config.network.dimse_timeout_s
     ae.network_timeout = config.network.network_timeout_s
     ae.add_supported_context(_VERIFICATION)
+    for uid in SERVICES:
+        ae.add_supported_context(uid, UNCOMPRESSED, scu_role=True, scp_role=True)
     for context in AllStoragePresentationContexts:
-        ae.add_supported_context(str(context.abstract_syntax), TRANSFER_SYNTAXES)
+        # in either role: after a C-GET it is the requestor that stores
+        ae.add_supported_context(str(context.abstract_syntax), TRANSFER_SYNTAXES, scu_role=True, scp_role=True)
     return ae
 
 
@@ -222,12 +234,3 @@ def _reject(association: Association, reason: tuple[int, int, int]) -> None:
 
 def _echo(_event: evt.Event) -> int:
     return SUCCESS
-
-
-def _status(code: int, comment: str = "") -> Dataset:
-    """A status with its Error Comment (0000,0902), at most 64 characters of the default repertoire."""
-    status = Dataset()
-    status.Status = code
-    if comment:
-        status.ErrorComment = comment.encode("ascii", "replace").decode()[:64]
-    return status

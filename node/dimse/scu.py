@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
-from pynetdicom.presentation import build_context
+from pynetdicom.presentation import build_context, build_role
 from pynetdicom.status import code_to_category
 
 from node.destinations import Outgoing, Sent
@@ -19,16 +20,17 @@ from node.errors import DeliveryError, PermanentDelivery, RetriableDelivery
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.settings import Peer
 
-_UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
+UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
+#: An event of pynetdicom and what is called when it happens.
+Handler = tuple[Any, Callable[[evt.Event], Any]]
 #: The presentation contexts of a C-ECHO.
-VERIFICATION = tuple(("1.2.840.10008.1.1", syntax) for syntax in _UNCOMPRESSED)
+VERIFICATION = tuple(("1.2.840.10008.1.1", syntax) for syntax in UNCOMPRESSED)
 
 
 def echo(peer: Peer, calling_ae_title: str) -> None:
     """C-ECHO. Raises a DeliveryError that says how far it got."""
-    with _association(peer, calling_ae_title, VERIFICATION) as association:
-        status = association.send_c_echo()
-        error = judge(status)
+    with associated(peer, calling_ae_title, VERIFICATION) as association:
+        error = judge(association.send_c_echo())
         if error is not None:
             raise error
 
@@ -42,8 +44,8 @@ def store(objects: Sequence[Outgoing], peer: Peer, calling_ae_title: str) -> Ite
     if not waiting:
         return
     try:
-        wanted = _contexts(objects)
-        with _association(peer, calling_ae_title, wanted) as association:
+        wanted = contexts(objects)
+        with associated(peer, calling_ae_title, wanted) as association:
             while waiting:
                 if not association.is_established:
                     raise RetriableDelivery("the association ended before this object was sent")
@@ -53,36 +55,46 @@ def store(objects: Sequence[Outgoing], peer: Peer, calling_ae_title: str) -> Ite
         yield from (Sent(sop_instance_uid=item.sop_instance_uid, status=error.status, error=error) for item in waiting)
 
 
-def judge(status: Any) -> DeliveryError | None:
+def judge(answer: Any) -> DeliveryError | None:
     """What a DIMSE status means for a delivery (PS3.4 B.2.3): success and warnings are delivered.
 
     Retriable: no answer, and 0xA7xx out of resources. Permanent: every other failure.
     """
-    code = getattr(status, "Status", None)
+    code = getattr(answer, "Status", None)
     if code is None:
         return RetriableDelivery("the peer did not answer, or aborted")
     category = code_to_category(code)
     if category in ("Success", "Warning"):
         return None
-    comment = str(getattr(status, "ErrorComment", "") or "")
+    comment = str(getattr(answer, "ErrorComment", "") or "")
     message = f"the peer answered 0x{code:04X}{f' ({comment})' if comment else ''}"
     if code >> 8 == 0xA7:
         return RetriableDelivery(f"{message}: it is out of resources", code)
     return PermanentDelivery(message, code)
 
 
+def status(code: int, comment: str = "") -> Dataset:
+    """A status with its Error Comment (0000,0902), at most 64 characters of the default repertoire."""
+    made = Dataset()
+    made.Status = code
+    if comment:
+        made.ErrorComment = comment.encode("ascii", "replace").decode()[:64]
+    return made
+
+
 def _store_one(association: Association, item: Outgoing) -> Sent:
     try:
-        status = association.send_c_store(dcmread(item.path))
+        answer = association.send_c_store(dcmread(item.path))
     except ValueError as problem:  # pynetdicom: no accepted presentation context fits
         refused = PermanentDelivery(f"the peer accepts no presentation context for it: {problem}")
         return Sent(sop_instance_uid=item.sop_instance_uid, error=refused)
     except RuntimeError as problem:
         return Sent(sop_instance_uid=item.sop_instance_uid, error=RetriableDelivery(str(problem)))
-    return Sent(sop_instance_uid=item.sop_instance_uid, status=getattr(status, "Status", None), error=judge(status))
+    return Sent(sop_instance_uid=item.sop_instance_uid, status=getattr(answer, "Status", None), error=judge(answer))
 
 
-def _contexts(objects: Sequence[Outgoing]) -> list[tuple[str, str]]:
+def contexts(objects: Sequence[Outgoing]) -> list[tuple[str, str]]:
+    """SOP class and transfer syntax of every presentation context that these objects need."""
     pairs: dict[tuple[str, str], None] = {}
     for item in objects:
         syntax = str(dcmread(item.path, specific_tags=[], stop_before_pixels=True).file_meta.TransferSyntaxUID)
@@ -93,12 +105,23 @@ def _contexts(objects: Sequence[Outgoing]) -> list[tuple[str, str]]:
 
 def proposed(transfer_syntax_uid: str) -> tuple[str, ...]:
     """The transfer syntaxes in which an object is proposed that is held in this one, each in a context of its own."""
-    others = _UNCOMPRESSED if transfer_syntax_uid in _UNCOMPRESSED else ()
+    others = UNCOMPRESSED if transfer_syntax_uid in UNCOMPRESSED else ()
     return tuple(dict.fromkeys((transfer_syntax_uid, *others)))
 
 
 @contextmanager
-def _association(peer: Peer, calling_ae_title: str, contexts: Sequence[tuple[str, str]]) -> Iterator[Association]:
+def associated(
+    peer: Peer,
+    calling_ae_title: str,
+    contexts: Sequence[tuple[str, str]],
+    *,
+    handlers: Sequence[Handler] = (),
+    roles: Sequence[str] = (),
+) -> Iterator[Association]:
+    """An association for the length of the block. roles: abstract syntaxes of which we are the provider.
+
+    Raises DeliveryError.
+    """
     ae = AE(calling_ae_title)
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
@@ -112,7 +135,8 @@ def _association(peer: Peer, calling_ae_title: str, contexts: Sequence[tuple[str
         contexts=[build_context(abstract, syntax) for abstract, syntax in contexts],
         ae_title=peer.ae_title,
         max_pdu=peer.maximum_pdu_bytes,
-        evt_handlers=[(evt.EVT_CONN_OPEN, no_delay)],
+        evt_handlers=[(evt.EVT_CONN_OPEN, no_delay), *handlers],
+        ext_neg=[build_role(uid, scu_role=True, scp_role=True) for uid in roles],
     )
     if not association.is_established:
         raise _not_established(association, peer)

@@ -18,11 +18,13 @@ from storage.records import Priority
 class Stage(StrEnum):
     """What a job does. Each has a queue of its own; deliveries and forwarding share one per destination."""
 
+    FETCH = "fetch"
     READ = "read"
     REPORT = "report"
     DELIVER = "deliver"
     SHADOW = "shadow"
     FORWARD = "forward"
+    COMMIT = "commit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,8 @@ class Job:
     @property
     def queue(self) -> str:
         """The queue it waits in."""
-        return f"{Stage.DELIVER}-{self.destination}" if self.destination else str(self.stage)
+        shared = Stage.DELIVER if self.stage is Stage.FORWARD else self.stage
+        return f"{shared}-{self.destination}" if self.destination else str(shared)
 
 
 _ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)

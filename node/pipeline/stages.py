@@ -17,14 +17,19 @@ from node import delivery, drift, findable, logs
 from node.destinations import Outgoing
 from node.errors import ReaderOutOfMemory, ReaderStopped, ReaderUnavailable
 from node.exams import StoredExam, header, stored_exam
+from node.intake import Intake
+from node.pipeline import committing
+from node.pipeline.committing import Committing
+from node.pipeline.fetching import Fetching
 from node.pipeline.forwarding import Forwarding
+from node.pipeline.identifying import Identifying
 from node.pipeline.jobs import Job, NotFinished, Stage
 from node.pipeline.rooms import Rooms, tell
+from node.pipeline.settling import settle
 from node.pipeline.shadowing import Shadowing
 from node.priors import Priors
 from node.reader import Reader
 from node.reporting import NoSource, Reporting
-from storage.database import Database
 from storage.index import Index
 from storage.objects import AlteredObject
 from storage.outbox import Outbox
@@ -42,7 +47,7 @@ _FORWARD_FAILURES = 6  # as if it were the sixth: again in a minute
 class Stages:
     """Runs jobs. Stateless: everything is in the tables."""
 
-    def __init__(self, rooms: Rooms, shadowing: Shadowing) -> None:
+    def __init__(self, rooms: Rooms, intake: Intake, shadowing: Shadowing) -> None:
         self._rooms = rooms
         self._shadowing = shadowing
         self._index = Index(rooms.database)
@@ -50,10 +55,13 @@ class Stages:
         self._priors = Priors(self._index, self._outbox, rooms.store)
         self._reporting = Reporting(rooms.config, rooms.store)
         self._watch = drift.Watch(rooms.config.reading)
+        self._identifying = Identifying(rooms)
         self._of: dict[Stage, Callable[[Job], None]] = {
+            Stage.FETCH: Fetching(rooms, intake).run,
             Stage.READ: self._read,
             Stage.REPORT: self._report,
             Stage.DELIVER: self._deliver,
+            Stage.COMMIT: Committing(rooms).run,
             Stage.FORWARD: Forwarding(rooms).run,
             Stage.SHADOW: shadowing.read,
         }
@@ -183,7 +191,7 @@ class Stages:
                 tell(index, job.study_instance_uid, job.revision, "report", f"{result.kind} {what}")
             for name in dict.fromkeys(item.destination for item in reported.deliveries):
                 self._rooms.enqueue(session, Stage.DELIVER, job.study_instance_uid, job.revision, name)
-            self._settle(joined, job)
+            settle(joined, job.study_instance_uid, job.revision)
         self._rooms.passed("report: committed")
 
     # ------------------------------------------------------------------ deliver
@@ -192,10 +200,11 @@ class Stages:
         settings = self._rooms.config.destinations.get(job.destination)
         if settings is None:
             raise RuntimeError(f"destinations.{job.destination} is not in the config any more; put it back, or requeue")
-        pending = {item.sop_instance_uid: item for item in _standing(self._outbox, job).to_send()}
+        due = {item.sop_instance_uid: item for item in _standing(self._outbox, job).to_send()}
+        pending = self._identifying.may_go(job, due, settings)
         for sent in delivery.send(self._rooms.config, job.destination, self._outgoing(job, list(pending))):
             now = datetime.now(UTC)
-            after = delivery.judged(pending[sent.sop_instance_uid], sent, settings, now)
+            after = committing.sent(delivery.judged(pending[sent.sop_instance_uid], sent, settings, now), settings)
             self._rooms.passed("deliver: sent")
             self._outbox.save_delivery(after)
             what = after.state.sentence if after.state is not DeliveryState.PENDING else "will be tried again"
@@ -234,30 +243,15 @@ class Stages:
                 Outbox(joined).save_delivery(item)
                 text = f"{item.kind} → {item.destination}: {item.last_error}"
                 tell(Index(joined), job.study_instance_uid, job.revision, "deliver", text)
+            if standing.not_asked():
+                self._rooms.enqueue(session, Stage.COMMIT, job.study_instance_uid, job.revision, job.destination)
             if waiting := standing.to_send():
                 due_at = min(item.due_at for item in waiting)
                 delay_s = max(0.0, (due_at - datetime.now(UTC)).total_seconds())
                 self._rooms.enqueue(
                     session, job.stage, job.study_instance_uid, job.revision, job.destination, delay_s=delay_s
                 )
-            self._settle(joined, job)
-
-    def _settle(self, joined: Database, job: Job) -> None:
-        """The study's state follows from its deliveries. Touches the study first, so that two settle in turn."""
-        index, outbox = Index(joined), Outbox(joined)
-        index.touch(job.study_instance_uid)
-        every = outbox.deliveries(job.study_instance_uid, revision=job.revision)
-        if any(item.state is DeliveryState.PENDING for item in every):
-            return
-        not_made = [result for result in outbox.results(job.study_instance_uid, job.revision) if result.error]
-        if any(item.state is DeliveryState.FAILED for item in every):
-            after, text = StudyState.UNDELIVERED, StudyState.UNDELIVERED.sentence
-        elif not_made or not every:
-            after, text = StudyState.HELD, f"{len(not_made)} result objects could not be made"
-        else:
-            after, text = StudyState.ANSWERED, StudyState.ANSWERED.sentence
-        if index.advance(job.study_instance_uid, job.revision, {StudyState.DELIVERING: after}):
-            tell(index, job.study_instance_uid, job.revision, "answer", text)
+            settle(joined, job.study_instance_uid, job.revision)
 
     # ------------------------------------------------------------------ trying again
 

@@ -11,7 +11,8 @@ from ai.extensions import NoSuchExtension
 from node import destinations
 from node.destinations import Outgoing, Target
 from node.errors import PermanentDelivery, RetriableDelivery
-from node.settings import Destination, DicomwebServer, Peer
+from node.settings import Peer
+from node.settings_destinations import Destination, DicomwebServer
 from tests.support_exams import as_file, view
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from node.simulator.pacs import free_port
 from storage.database import Database
 from storage.index import Index
 from storage.outbox import Outbox
@@ -36,11 +37,15 @@ def points() -> list[str]:
     return found
 
 
-def write_config(folder: Path, pacs: Orthanc, **reading: object) -> Path:
+def write_config(folder: Path, pacs: Orthanc, port: int = 0, **reading: object) -> Path:
+    """port: of the node, where the PACS knows it; then it gives its commitment, and is asked for priors."""
+    peer = {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": pacs.port, "priors": {} if port else None}
+    commitment = {"commitment": bool(port), "commitment_wait_s": 0.2, "commitment_silence_s": 1}
+    to_pacs = {"peer": "PACS", "results": list(KINDS), "first_retry_s": 0.2, "max_retry_s": 1, **commitment}
     settings = {
-        "node": {"port": 0},
-        "peers": {"PACS": {"ae_title": "ORTHANC", "host": "127.0.0.1", "port": pacs.port}},
-        "destinations": {"pacs": {"peer": "PACS", "results": list(KINDS), "first_retry_s": 0.2, "max_retry_s": 1}},
+        "node": {"port": port},
+        "peers": {"PACS": peer},
+        "destinations": {"pacs": to_pacs},
         "completeness": {"quiet_s": 3, "standard_views_grace_s": 0.1},
         "storage": {
             "database_url": "sqlite:///node.sqlite",
@@ -88,13 +93,15 @@ def counted(pacs: Orthanc, studies: list[str]) -> tuple[int, int]:
 
 
 def test_every_boundary(tmp_path: Path) -> None:
-    with orthanc(tmp_path) as pacs:
-        config = write_config(tmp_path, pacs)
+    at = free_port()
+    node_at = {"AET": "MAMMO_NODE", "Host": "127.0.0.1", "Port": at}
+    with orthanc(tmp_path, DicomModalities={"node": node_at}) as pacs:
+        config = write_config(tmp_path, pacs, at)
         studies, unsent = [], []
         for number, point in enumerate(points()):
             study = f"{STUDY}.{number}"
             studies.append(study)
-            with running(sys.executable, LAUNCHER, config, point, until="serving ") as node:
+            with running(sys.executable, LAUNCHER, config, point, until="serving ", timeout_s=120) as node:
                 port = int(node.wait_for_line("serving ").split()[1])
                 unsent = send_until_answered(node, port, unsent + files_of(tmp_path, study))
                 wait_until(lambda node=node: node.popen.poll() is not None, 60, f"the node to die at '{point}'")

@@ -24,6 +24,7 @@ from node import delivery
 from node.conformance import facts
 from node.conformance.facts import VERIFICATION, Facts
 from node.destinations import Outgoing
+from node.dimse import scp
 from node.dimse.scp import Receiver
 from node.intake import Intake
 from scripts.conformance_statement import PAGE
@@ -36,6 +37,7 @@ from tests.support import wait_until
 from tests.support_exams import settings
 
 MG = DigitalMammographyXRayImageStorageForPresentation
+BY_NAME = {facts.uid_name(uid): uid for uid in (VERIFICATION, *scp.SERVICES)}
 MOST_CONTEXTS = 128  # of one association (PS3.8 9.3.2.2)
 
 
@@ -51,7 +53,9 @@ def claimed() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for first, _, uid in table("Presentation contexts accepted"):
         if not uid:
-            named = [VERIFICATION] if "Verification" in first else [each for each in stored if each]
+            named = [BY_NAME[name] for name in first.split(", ") if name in BY_NAME] or [
+                each for each in stored if each
+            ]
             found.update({each: [] for each in named})
         else:
             for each in named:
@@ -109,8 +113,7 @@ def test_every_claimed_context_is_accepted(node: Receiver) -> None:
         (MG, JPEG2000),
         (VERIFICATION, JPEGLosslessSV1),
         ("1.2.840.10008.5.1.4.31", ExplicitVRLittleEndian),  # Modality Worklist
-        ("1.2.840.10008.1.20.1", ExplicitVRLittleEndian),  # Storage Commitment
-        ("1.2.840.10008.5.1.4.1.2.2.1", ExplicitVRLittleEndian),  # Study Root Query/Retrieve, FIND
+        ("1.2.840.10008.5.1.4.1.2.1.1", ExplicitVRLittleEndian),  # Patient Root Query/Retrieve, FIND
         ("1.2.840.10008.5.1.4.34.6.1", ExplicitVRLittleEndian),  # Unified Procedure Step, Push
         ("1.2.826.0.1.3680043.8.498.7", ExplicitVRLittleEndian),  # private
     ],

@@ -21,7 +21,7 @@ from pydicom import dcmread
 from node import destinations
 from node.destinations import Outgoing, Sent, Target
 from node.errors import PermanentDelivery, RetriableDelivery
-from node.settings import Destination, DicomwebServer
+from node.settings_destinations import Destination, DicomwebServer
 from tests.support import require_tool
 from tests.support_exams import as_file, view
 

@@ -25,7 +25,8 @@ from node import delivery
 from node.destinations import Outgoing
 from node.dimse import scu
 from node.errors import PermanentDelivery, RetriableDelivery
-from node.settings import Destination, Peer
+from node.settings import Peer
+from node.settings_destinations import Destination
 from storage.records import Delivery, DeliveryState
 from tests.support import require_tool, running, wait_until
 from tests.support_exams import as_file

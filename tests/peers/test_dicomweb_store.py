@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from node import destinations, results
 from node.app import Node
 from node.destinations import Outgoing, Target
-from node.settings import Destination, DicomwebServer
+from node.settings_destinations import Destination, DicomwebServer
 from node.simulator.pacs import free_port
 from storage.records import DeliveryState
 from tests.support import wait_until
