@@ -20,6 +20,7 @@ from ai import extensions
 from node import destinations as destination_types
 from node import dicomweb, results
 from node.config_faults import Location, fault, lines, told
+from node.dimse import tls
 from node.errors import ConfigError
 from node.settings import (
     ALL,
@@ -37,6 +38,7 @@ from node.settings import (
     Rule,
     Settings,
     StorageSettings,
+    TlsSettings,
     WebSettings,
     When,
 )
@@ -171,6 +173,7 @@ def _listening_faults(config: Config) -> Iterator[InitErrorDetails]:
         yield fault(
             ("web", "host"), web.host, "127.0.0.1, or set web.allow_non_loopback: true; there is no sign-in yet"
         )
+    yield from _tls_faults(node.tls)
     if _is_loopback(node.host):
         return
     if not node.allow_non_loopback:
@@ -179,12 +182,28 @@ def _listening_faults(config: Config) -> Iterator[InitErrorDetails]:
         yield fault(("callers",), [], "at least one caller when node.host is not loopback")
 
 
+def _tls_faults(settings: TlsSettings) -> Iterator[InitErrorDetails]:
+    at: Location = ("node", "tls")
+    if not settings.is_on:
+        for key in ("key_file", "client_ca_file"):
+            if getattr(settings, key) is not None:
+                yield fault((*at, key), str(getattr(settings, key)), "null without a certificate_file")
+        return
+    try:
+        tls.server_context(settings)
+    except ConfigError as error:
+        yield told(at, str(error))
+
+
 def _limit_faults(config: Config) -> Iterator[InitErrorDetails]:
     network, points = config.network, config.reading.operating_points
     if network.maximum_associations_per_caller > network.maximum_associations:
         value = network.maximum_associations_per_caller
         limit = f"at most network.maximum_associations, {network.maximum_associations}"
         yield fault(("network", "maximum_associations_per_caller"), value, limit)
+    if network.reserved_associations >= network.maximum_associations:
+        limit = f"less than network.maximum_associations, {network.maximum_associations}"
+        yield fault(("network", "reserved_associations"), network.reserved_associations, limit)
     if not config.reading.bundles:
         yield fault(("reading", "bundles"), [], "at least one bundle")
     if points.rule_out_percentile >= points.flag_percentile:

@@ -25,13 +25,14 @@ from ai import deflated
 from ai.eligibility import EligibilityRules, judge_view
 from ai.exam import View
 from node import completeness, findable, logs, routing
+from node.arriving import Arriving
 from node.config import Config
 from node.errors import MismatchedInstance, NodeError, NotUnderstood, OutOfDatabase, OutOfResources, UnsupportedSOPClass
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.settings import Rule
 from storage.database import DatabaseUnavailable
 from storage.index import Index
-from storage.objects import ObjectStore, Written, is_valid_uid
+from storage.objects import NewObject, ObjectStore, Written, is_valid_uid
 from storage.outbox import Outbox
 from storage.records import Aside, Entry, Instance
 
@@ -60,6 +61,7 @@ class Incoming:
 
     more_to_come: the sender may still send instances of the same study (its association is open).
     only_study: the study that it has to be of, where the sender named one.
+    file: where the instance is written already, with its File Meta Information; it only has to be committed.
     """
 
     encoded: memoryview
@@ -69,6 +71,7 @@ class Incoming:
     calling_ae_title: str
     more_to_come: bool = False
     only_study: str = ""
+    file: NewObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,11 @@ class Intake:
         self._store = store
         self._passed = passed
 
+    def begin(self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> Arriving:
+        """Where the data set of a C-STORE is written as it comes; to be accepted when it is whole."""
+        prefix = file_prefix(sop_class_uid, sop_instance_uid, transfer_syntax_uid)
+        return Arriving(self._store, prefix, self._check_growing)
+
     def accept(self, incoming: Incoming) -> Accepted:
         """Store and index one instance; durable on return.
 
@@ -105,7 +113,9 @@ class Intake:
         MismatchedInstance (the bytes are kept aside), UnsupportedSOPClass (no routing rule takes it).
         """
         try:
-            self._check_room(len(incoming.encoded))
+            self._check_size(len(incoming.encoded))
+            if incoming.file is None:
+                self._check_room(len(incoming.encoded))
             header = self._checked_header(incoming)
             if incoming.only_study not in ("", str(header.StudyInstanceUID)):
                 raise MismatchedInstance("StudyInstanceUID: the instance is of another study than the request names")
@@ -126,9 +136,15 @@ class Intake:
         except DatabaseUnavailable as error:
             log.warning("the exam waits its full time", study=study_instance_uid, problem=str(error))
 
-    def _check_room(self, size_bytes: int) -> None:
+    def _check_size(self, size_bytes: int) -> None:
         if size_bytes > self._config.network.max_object_bytes:
             raise NotUnderstood(f"{size_bytes} bytes are more than network.max_object_bytes allows")
+
+    def _check_growing(self, size_bytes: int) -> None:
+        self._check_size(size_bytes)
+        self._check_room(0)
+
+    def _check_room(self, size_bytes: int) -> None:
         free, needed = self._store.free_bytes(), self._config.storage.minimum_free_bytes + size_bytes
         if free < needed:
             raise OutOfResources(
@@ -153,12 +169,7 @@ class Intake:
         if rule is None or rule.action == "refuse":
             why = f"routing rule '{rule.name}' refuses it" if rule else "no routing rule takes it"
             raise UnsupportedSOPClass(f"SOP class {incoming.sop_class_uid}: {why}")
-        written = self._store.put(
-            [file_prefix(incoming), incoming.encoded],
-            study_instance_uid=study,
-            name=incoming.sop_instance_uid,
-            suffix=".dcm",
-        )
+        written = self._written(incoming, study, incoming.sop_instance_uid, ".dcm")
         self._passed("intake: file written")
         outcome = self._add(_instance(incoming, header, rule, written), findable.entry(header), incoming)
         self._passed("intake: row committed")
@@ -191,12 +202,17 @@ class Intake:
         return Outcome.KEPT_ASIDE
 
     def _keep_aside(self, incoming: Incoming, study_instance_uid: str, reason: str) -> None:
-        digest = hashlib.sha256(incoming.encoded).hexdigest()
-        name = incoming.sop_instance_uid if is_valid_uid(incoming.sop_instance_uid) else f"2.25.{int(digest[:31], 16)}"
-        written = self._store.put(
-            [file_prefix(incoming), incoming.encoded], study_instance_uid="2.25.0", name=name, suffix=".aside"
-        )
+        name = incoming.sop_instance_uid
+        if not is_valid_uid(name):
+            name = f"2.25.{int(hashlib.sha256(incoming.encoded).hexdigest()[:31], 16)}"
+        written = self._written(incoming, "2.25.0", name, ".aside")
         self._note_aside(study_instance_uid, name, written, incoming.calling_ae_title, reason)
+
+    def _written(self, incoming: Incoming, study: str, name: str, suffix: str) -> Written:
+        if incoming.file is not None:
+            return incoming.file.commit(study_instance_uid=study, name=name, suffix=suffix)
+        prefix = file_prefix(incoming.sop_class_uid, incoming.sop_instance_uid, incoming.transfer_syntax_uid)
+        return self._store.put([prefix, incoming.encoded], study_instance_uid=study, name=name, suffix=suffix)
 
     def _note_aside(self, study: str, sop_instance_uid: str, written: Written, calling: str, reason: str) -> None:
         self._index.add_aside(
@@ -302,12 +318,12 @@ def _instance(incoming: Incoming, header: Dataset, rule: Rule, written: Written)
     )
 
 
-def file_prefix(incoming: Incoming) -> bytes:
+def file_prefix(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
     """Preamble and File Meta Information (PS3.10 7.1); the same for the same instance, whoever sent it."""
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = UID(incoming.sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = UID(incoming.sop_instance_uid)
-    meta.TransferSyntaxUID = UID(incoming.transfer_syntax_uid)
+    meta.MediaStorageSOPClassUID = UID(sop_class_uid)
+    meta.MediaStorageSOPInstanceUID = UID(sop_instance_uid)
+    meta.TransferSyntaxUID = UID(transfer_syntax_uid)
     meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
     meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     buffer = DicomBytesIO()

@@ -49,12 +49,13 @@ class Receiving:
     receiver: Receiver
 
 
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[object]:
+@pytest.fixture(params=["fast", "stock"])
+def make(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[object]:
     started: list[tuple[Receiver, Database]] = []
 
     def build(**sections: object) -> Receiving:
-        config = settings(tmp_path, **sections)
+        network = {"upper_layer": request.param, **sections.pop("network", {})}
+        config = settings(tmp_path, network=network, **sections)
         database = Database(make_engine(config.storage.database_url))
         database.create_schema()
         index, store = Index(database), ObjectStore(config.storage.object_folder)
@@ -75,13 +76,18 @@ def node(make) -> Receiving:
 
 
 def associate(
-    node: Receiving, *, calling: str = "PACS", called: str = "MAMMO_NODE", contexts: object = None
+    node: Receiving,
+    *,
+    calling: str = "PACS",
+    called: str = "MAMMO_NODE",
+    contexts: object = None,
+    address: str = "127.0.0.1",
 ) -> Association:
     ae = AE(calling)
     ae.acse_timeout = ae.dimse_timeout = 10
     for abstract, syntaxes in contexts or [(MG, [ExplicitVRLittleEndian])]:
         ae.add_requested_context(abstract, syntaxes)
-    return ae.associate("127.0.0.1", node.receiver.port, ae_title=called)
+    return ae.associate("127.0.0.1", node.receiver.port, ae_title=called, bind_address=(address, 0))
 
 
 def send(node: Receiving, *datasets: Dataset) -> list[Dataset]:
@@ -200,7 +206,7 @@ def test_another_called_ae_title_is_rejected(node: Receiving) -> None:
 
 
 def test_one_caller_cannot_take_every_association(make) -> None:
-    node = make(network={"maximum_associations": 4, "maximum_associations_per_caller": 2})
+    node = make(network={"maximum_associations": 4, "maximum_associations_per_caller": 2, "reserved_associations": 0})
     mine = [associate(node, calling="GREEDY") for _ in range(2)]
     assert all(association.is_established for association in mine)
     assert associate(node, calling="GREEDY").is_rejected
@@ -211,6 +217,17 @@ def test_one_caller_cannot_take_every_association(make) -> None:
     again = associate(node, calling="GREEDY")
     assert again.is_established, "a released association still counts"
     for association in (again, mine[1]):
+        association.release()
+
+
+def test_the_last_associations_are_not_for_an_address_that_has_some(make) -> None:
+    node = make(network={"maximum_associations": 3, "maximum_associations_per_caller": 3, "reserved_associations": 1})
+    mine = [associate(node, calling=f"GREEDY{number}") for number in range(2)]
+    assert all(association.is_established for association in mine)
+    assert associate(node, calling="GREEDY3").is_rejected, "one address under many titles took all there are"
+    other = associate(node, calling="GREEDY4", address="127.0.0.2")
+    assert other.is_established
+    for association in (*mine, other):
         association.release()
 
 
