@@ -13,11 +13,14 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 # PS3.5 9.1: components of digits without leading zeros, separated by dots, at most 64 characters.
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
+
+_SYNCS = ThreadPoolExecutor(32, "object sync")
 
 
 def is_valid_uid(uid: str) -> bool:
@@ -119,14 +122,10 @@ class NewObject:
         self._folder = folder
         self._temporary = Path(temporary)
         self._file = os.fdopen(handle, "w+b")
-        self._digest = hashlib.sha256()
-        self._size = 0
 
     def write(self, chunk: bytes | memoryview) -> None:
         """More of it. Raises OSError when the disk refuses."""
         self._file.write(chunk)
-        self._digest.update(chunk)
-        self._size += len(chunk)
 
     def view(self) -> mmap.mmap:
         """What was written so far, mapped and not read. Raises OSError."""
@@ -142,10 +141,19 @@ class NewObject:
             if not is_valid_uid(part):
                 raise ValueError(f"'{part[:80]}' is not a UID (PS3.5 9.1) and may not name a file")
         self._file.flush()
-        os.fsync(self._file.fileno())
-        relative = _relative(study_instance_uid, f"{name}-{self._digest.hexdigest()[:16]}{suffix}")
+        # the digest costs the time that the disk needs, so one is made while the other works
+        synced = _SYNCS.submit(os.fsync, self._file.fileno())
+        try:
+            sha256 = self._sha256()
+        finally:
+            synced.result()
+        relative = _relative(study_instance_uid, f"{name}-{sha256[:16]}{suffix}")
         _publish(self._temporary, self._folder / relative)
-        return Written(relative, self._digest.hexdigest(), self._size)
+        return Written(relative, sha256, self._file.tell())
+
+    def _sha256(self) -> str:
+        self._file.seek(0)
+        return hashlib.file_digest(self._file, "sha256").hexdigest()
 
     def discard(self) -> None:
         """Close it, and remove it unless it was committed."""

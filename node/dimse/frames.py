@@ -9,7 +9,7 @@ HEADER_BYTES = 6
 P_DATA_TF = 0x04
 _TYPES = range(0x01, 0x08)
 _LONGEST_OTHER = 256 * 1024  # an A-ASSOCIATE-RQ of 128 presentation contexts is well below
-_SPARE = 1024 * 1024  # what one large receive may bring beyond the PDU it completes
+_SPARE = 128 * 1024  # what one large receive may bring beyond the PDU it completes
 
 
 class BadPDU(ValueError):
