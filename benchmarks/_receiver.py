@@ -7,6 +7,7 @@ import sys
 import threading
 from pathlib import Path
 
+from node import logs
 from node.config import config_from
 from node.dimse.scp import Receiver
 from node.intake import Intake
@@ -23,9 +24,10 @@ def main() -> None:
         "node": {"port": port},
         "storage": {"minimum_free_bytes": 0},
         "network": {"upper_layer": "stock" if "stock" in sys.argv else "fast"},
-        "logging": {"level": "warning"},
+        "logging": {"file": "node.log"},
     }
     config = config_from(sections, folder)
+    logs.configure(config.logging)
     database = Database(make_engine(config.storage.database_url))
     database.create_schema()
     intake = Intake(config, Index(database), Outbox(database), ObjectStore(config.storage.object_folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -21,7 +22,13 @@ _HERE = Path(__file__).parent
 @contextmanager
 def _running(command: list[str | Path], port: int) -> Iterator[tuple[int, int]]:
     """(port, process id) of a program that listens."""
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=_HERE.parent)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=_HERE.parent,
+        env={**os.environ, "TCP_NODELAY": "1"},
+    )
     try:
         while not _listens(port):
             if process.poll() is not None:

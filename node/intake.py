@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,9 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
@@ -320,12 +319,20 @@ def _instance(incoming: Incoming, header: Dataset, rule: Rule, written: Written)
 
 def file_prefix(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
     """Preamble and File Meta Information (PS3.10 7.1); the same for the same instance, whoever sent it."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = UID(sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = UID(sop_instance_uid)
-    meta.TransferSyntaxUID = UID(transfer_syntax_uid)
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    buffer = DicomBytesIO()
-    write_file_meta_info(buffer, meta, enforce_standard=True)
-    return b"\0" * 128 + b"DICM" + bytes(buffer.getvalue())
+    elements = [
+        struct.pack("<HH2sxxLH", 0x0002, 0x0001, b"OB", 2, 0x0100),  # version 00\01
+        _short(0x0002, "UI", sop_class_uid),
+        _short(0x0003, "UI", sop_instance_uid),
+        _short(0x0010, "UI", transfer_syntax_uid),
+        _short(0x0012, "UI", IMPLEMENTATION_CLASS_UID),
+        _short(0x0013, "SH", IMPLEMENTATION_VERSION_NAME),
+    ]
+    body = b"".join(elements)
+    return b"\0" * 128 + b"DICM" + struct.pack("<HH2sHL", 0x0002, 0, b"UL", 4, len(body)) + body
+
+
+def _short(element: int, vr: str, text: str) -> bytes:
+    """An element of group 2, by Explicit VR Little Endian."""
+    value = text.encode("ascii", "replace")
+    value += (b" " if vr == "SH" else b"\0") * (len(value) % 2)
+    return struct.pack("<HH2sH", 0x0002, element, vr.encode(), len(value)) + value

@@ -42,7 +42,7 @@ class Index:
         """
         try:
             with self._database.transaction() as session:
-                session.execute(insert(schema.InstanceRow).values(**asdict(instance)))
+                session.execute(insert(schema.table(schema.InstanceRow)).values(**asdict(instance)))
                 views = self._standard_views(session, instance.study_instance_uid)
                 self._reopen(session, instance, due_at(views) if instance.to_read else None)
                 self._event(session, _received(instance))
@@ -66,24 +66,23 @@ class Index:
 
     @staticmethod
     def _reopen(session: Session, instance: records.Instance, due_at: datetime | None) -> None:
-        row = session.get(schema.StudyRow, instance.study_instance_uid)
-        if row is None:
-            row = schema.StudyRow(
-                study_instance_uid=instance.study_instance_uid,
-                state=StudyState.STORED.value,
-                revision=0,
-                failures=0,
-                jobs=0,
-                first_received_at=instance.received_at,
-                patient_id=instance.patient_id,
-                issuer_of_patient_id=instance.issuer_of_patient_id,
-                accession_number=instance.accession_number,
-                study_date=instance.study_date,
-            )
-            session.add(row)
-        row.last_received_at = row.changed_at = instance.received_at
+        studies = schema.table(schema.StudyRow)
+        changed: dict[str, Any] = {"last_received_at": instance.received_at, "changed_at": instance.received_at}
         if due_at is not None:
-            row.state, row.due_at = StudyState.RECEIVING.value, due_at
+            changed |= {"state": StudyState.RECEIVING.value, "due_at": due_at}
+        of_study = studies.c.study_instance_uid == instance.study_instance_uid
+        if session.execute(update(studies).where(of_study).values(**changed)).rowcount:  # type: ignore[attr-defined]
+            return
+        first = {
+            "study_instance_uid": instance.study_instance_uid,
+            "state": StudyState.STORED.value,
+            "first_received_at": instance.received_at,
+            "patient_id": instance.patient_id,
+            "issuer_of_patient_id": instance.issuer_of_patient_id,
+            "accession_number": instance.accession_number,
+            "study_date": instance.study_date,
+        }
+        session.execute(insert(studies).values(**{**first, **changed}))
 
     def hasten(self, study_instance_uid: str, due_at: datetime) -> None:
         """A study that still receives counts as whole at `due_at`, if that is sooner."""
@@ -314,7 +313,7 @@ class Index:
 
     @staticmethod
     def _event(session: Session, event: records.Event) -> None:
-        session.execute(insert(schema.EventRow).values(**asdict(event)))
+        session.execute(insert(schema.table(schema.EventRow)).values(**asdict(event)))
 
     def events(self, study_instance_uid: str) -> list[records.Event]:
         """A study's history, oldest first."""

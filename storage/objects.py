@@ -20,6 +20,7 @@ from pathlib import Path
 # PS3.5 9.1: components of digits without leading zeros, separated by dots, at most 64 characters.
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 
+_LARGE = 4 * 1024 * 1024  # of a file that is worth a thread of its own
 _SYNCS = ThreadPoolExecutor(32, "object sync")
 
 
@@ -141,12 +142,15 @@ class NewObject:
             if not is_valid_uid(part):
                 raise ValueError(f"'{part[:80]}' is not a UID (PS3.5 9.1) and may not name a file")
         self._file.flush()
-        # the digest costs the time that the disk needs, so one is made while the other works
-        synced = _SYNCS.submit(os.fsync, self._file.fileno())
-        try:
+        if self._file.tell() < _LARGE:
             sha256 = self._sha256()
-        finally:
-            synced.result()
+            os.fsync(self._file.fileno())
+        else:  # the digest takes as long as the disk, so it is made meanwhile
+            synced = _SYNCS.submit(os.fsync, self._file.fileno())
+            try:
+                sha256 = self._sha256()
+            finally:
+                synced.result()
         relative = _relative(study_instance_uid, f"{name}-{sha256[:16]}{suffix}")
         _publish(self._temporary, self._folder / relative)
         return Written(relative, sha256, self._file.tell())

@@ -10,6 +10,7 @@ import contextlib
 import select
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import C_STORE_RQ
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dul import DULServiceProvider
 from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.pdu_primitives import P_DATA
@@ -34,6 +36,7 @@ log = logs.get(__name__)
 _TICK_S = 0.1  # how late a time limit, or a word from another thread, may be noticed
 _FAREWELL_S = 1.0  # for the last answer of an association that was ended from elsewhere
 _MOST_IN_MEMORY = 16 * 1024 * 1024  # of a command, or of a data set that is not stored (an identifier)
+_LAST_OF_COMMAND = b"\x03"  # PS3.8 E.2
 _DATA_TRANSFER, _ENDING = "Sta6", "Sta13"  # PS3.8 9.2.1
 
 
@@ -245,6 +248,43 @@ class Dimse(DIMSEServiceProvider):
         while block and self.msg_queue.empty() and self._upper.is_alive() and time.monotonic() < end:
             self._upper.step(_TICK_S)
         return super().get_msg(block=False)
+
+    def send_msg(self, primitive: Any, context_id: int) -> None:
+        """Send a message; the answer to a C-STORE, sent for every image, without the work of a data set."""
+        answers = isinstance(primitive, C_STORE) and primitive.MessageIDBeingRespondedTo is not None
+        if not answers or self.assoc.get_handlers(evt.EVT_DIMSE_SENT):
+            super().send_msg(primitive, context_id)
+            return
+        sent: Any = P_DATA()
+        sent.presentation_data_value_list.append((context_id, _LAST_OF_COMMAND + c_store_response(primitive)))
+        self._upper.send_pdu(sent)
+
+
+def c_store_response(answer: C_STORE) -> bytes:
+    """The command set of a C-STORE-RSP (PS3.7 9.3.1.2), by Implicit VR Little Endian."""
+    elements = [
+        _text(0x0002, answer.AffectedSOPClassUID, b"\0"),
+        _number(0x0100, 0x8001),
+        _number(0x0120, answer.MessageIDBeingRespondedTo),
+        _number(0x0800, 0x0101),  # no data set
+        _number(0x0900, answer.Status),
+        _text(0x0902, answer.ErrorComment, b" "),
+        _text(0x1000, answer.AffectedSOPInstanceUID, b"\0"),
+    ]
+    body = b"".join(elements)
+    return struct.pack("<HHLL", 0, 0, 4, len(body)) + body
+
+
+def _number(element: int, value: int | None) -> bytes:
+    return struct.pack("<HHLH", 0, element, 2, value or 0)
+
+
+def _text(element: int, value: str | None, padding: bytes) -> bytes:
+    if not value:
+        return b""
+    encoded = value.encode("ascii", "replace")
+    encoded += padding * (len(encoded) % 2)
+    return struct.pack("<HHL", 0, element, len(encoded)) + encoded
 
 
 class WatchedAssociation(Association):
