@@ -34,6 +34,7 @@ from node.dimse.frames import P_DATA_TF, BadPDU, Frames, values
 log = logs.get(__name__)
 
 _TICK_S = 0.1  # how late a time limit, or a word from another thread, may be noticed
+_MOST_DRAINED = 4 * 1024 * 1024
 _FAREWELL_S = 1.0  # for the last answer of an association that was ended from elsewhere
 _MOST_IN_MEMORY = 16 * 1024 * 1024  # of a command, or of a data set that is not stored (an identifier)
 _LAST_OF_COMMAND = b"\x03"  # PS3.8 E.2
@@ -67,6 +68,7 @@ class Upper(DULServiceProvider):
         self._minimum_bytes_per_s = minimum_bytes_per_s
         self._begun_at: float | None = None  # when the first bytes of what is not whole yet came
         self._came = 0
+        self._drained = 0
         self._stepping = False
 
     # ---------------------------------------------------------------- what pynetdicom calls
@@ -150,10 +152,10 @@ class Upper(DULServiceProvider):
             self.event_queue.put("Evt19")
 
     def _drain(self) -> None:
-        """What still comes is wanted no more; once nothing does, the connection is closed (or by ARTIM)."""
+        """What still comes is wanted no more; once nothing does, or too much, the connection is closed."""
         with contextlib.suppress(OSError):
-            if self._is_ready(0) and self._socket.recv(64 * 1024):
-                return
+            while self._drained < _MOST_DRAINED and self._is_ready(0) and (more := self._socket.recv(64 * 1024)):
+                self._drained += len(more)
         cast("Wire", self.socket).close()
 
     def _is_ready(self, timeout_s: float) -> bool:
@@ -363,7 +365,10 @@ class UpperAssociation(WatchedAssociation):
 
     def _turn(self) -> None:
         context_id, message = self.dimse.get_msg()
-        if message is not None:
+        if message is not None and not message.is_valid_request:
+            log.warning("association aborted: a message is no request, or lacks what it needs", association=self.name)
+            self.abort()
+        elif message is not None:
             self._serve_request(message, cast("int", context_id))
             self.upper.served()
         elif self.is_established and self.acse.is_release_requested():
