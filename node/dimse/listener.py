@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import socket
 import ssl
+import sys
 import threading
 import time
 from collections import Counter
@@ -85,7 +86,11 @@ class Listener(ThreadedAssociationServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A connection that did not become an association."""
-        log.warning("connection failed", address=client_address[0], exc_info=True)
+        problem = sys.exception()
+        expected = isinstance(problem, OSError)  # TLS was not agreed on, or the peer has gone
+        log.warning(
+            "connection failed", address=client_address[0], problem=type(problem).__name__, exc_info=not expected
+        )
         self.forget(client_address)
 
     def shutdown(self) -> None:
