@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -115,10 +115,10 @@ class Intake:
             self._check_size(len(incoming.encoded))
             if incoming.file is None:
                 self._check_room(len(incoming.encoded))
-            header = self._checked_header(incoming)
-            if incoming.only_study not in ("", str(header.StudyInstanceUID)):
+            found = self._understood(incoming)
+            if incoming.only_study not in ("", found.entry.study_instance_uid):
                 raise MismatchedInstance("StudyInstanceUID: the instance is of another study than the request names")
-            return self._accept(incoming, header)
+            return self._accept(incoming, found)
         except OSError as error:
             raise OutOfResources(f"the object folder refused the file: {error.strerror or error}") from error
         except DatabaseUnavailable as error:
@@ -150,27 +150,25 @@ class Intake:
                 f"{free} bytes are free and storage.minimum_free_bytes asks for {needed}: make room on the disk"
             )
 
-    def _checked_header(self, incoming: Incoming) -> Dataset:
+    def _understood(self, incoming: Incoming) -> Understood:
         try:
-            header = read_header(incoming.encoded, incoming.transfer_syntax_uid)
-            _check_uids(header, incoming)
+            return understood(incoming)
         except NodeError as error:
             self._keep_aside(incoming, "", str(error))
             raise
-        return header
 
-    def _accept(self, incoming: Incoming, header: Dataset) -> Accepted:
-        study, series = str(header.StudyInstanceUID), str(header.SeriesInstanceUID)
+    def _accept(self, incoming: Incoming, found: Understood) -> Accepted:
+        study, series = found.entry.study_instance_uid, found.entry.series_instance_uid
         if self._outbox.is_own_result(incoming.sop_instance_uid):
             log.info("own result came back", sop=incoming.sop_instance_uid, study=study)
             return Accepted(Outcome.OWN_RESULT, study, series)
-        rule = routing.decide(self._config.routing, routing.facts(header, incoming.calling_ae_title))
+        rule = routing.decide(self._config.routing, found.facts)
         if rule is None or rule.action == "refuse":
             why = f"routing rule '{rule.name}' refuses it" if rule else "no routing rule takes it"
             raise UnsupportedSOPClass(f"SOP class {incoming.sop_class_uid}: {why}")
         written = self._written(incoming, study, incoming.sop_instance_uid, ".dcm")
         self._passed("intake: file written")
-        outcome = self._add(_instance(incoming, header, rule, written), findable.entry(header), incoming)
+        outcome = self._add(_instance(incoming, found, rule, written), found.entry, incoming)
         self._passed("intake: row committed")
         return Accepted(outcome, study, series)
 
@@ -226,6 +224,33 @@ class Intake:
             )
         )
         log.warning("kept aside", sop=sop_instance_uid, study=study, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What the node has to know of an instance. facts: what routing rules look at."""
+
+    view: View
+    entry: Entry
+    facts: Mapping[str, str]
+    accession_number: str
+
+
+def understood(incoming: Incoming) -> Understood:
+    """Read an instance's header, whatever a sender made of it. Raises NotUnderstood, MismatchedInstance."""
+    header = read_header(incoming.encoded, incoming.transfer_syntax_uid)
+    try:
+        _check_uids(header, incoming)
+        return Understood(
+            View.from_dataset(header),
+            findable.entry(header),
+            routing.facts(header, incoming.calling_ae_title),
+            str(header.get("AccessionNumber") or ""),
+        )
+    except NodeError:
+        raise
+    except Exception as error:
+        raise NotUnderstood(f"an element of the data set cannot be read: {type(error).__name__}") from error
 
 
 def read_header(encoded: memoryview, transfer_syntax_uid: str) -> Dataset:
@@ -292,8 +317,8 @@ def _check_uids(header: Dataset, incoming: Incoming) -> None:
         )
 
 
-def _instance(incoming: Incoming, header: Dataset, rule: Rule, written: Written) -> Instance:
-    view = View.from_dataset(header)
+def _instance(incoming: Incoming, found: Understood, rule: Rule, written: Written) -> Instance:
+    view = found.view
     to_read = rule.action == "read"
     counts = to_read and judge_view(view, _COUNTS) is None
     return Instance(
@@ -312,7 +337,7 @@ def _instance(incoming: Incoming, header: Dataset, rule: Rule, written: Written)
         standard_view=str(view.standard_view) if counts else "",
         patient_id=view.patient_id,
         issuer_of_patient_id=view.issuer_of_patient_id,
-        accession_number=str(header.get("AccessionNumber") or ""),
+        accession_number=found.accession_number,
         study_date=view.study_date,
     )
 
