@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import case, delete, func, insert, select, true, update
+from sqlalchemy import case, delete, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -34,17 +34,19 @@ class Index:
         instance: records.Instance,
         due_at: Callable[[frozenset[str]], datetime | None],
         entry: records.Entry | None = None,
+        priority: records.Priority = records.Priority.ROUTINE,
     ) -> bool:
         """Index a new instance and reopen its study, in one transaction. False when the UID is already indexed.
 
         due_at: given the standard views now present, when the study counts as whole (None: it is not to be read).
-        entry: what searches find of it; without, it is found by its UID alone.
+        entry: what searches find of it; without, it is found by its UID alone. priority: the study takes it on where
+        the instance is to be read and none of those before was more urgent.
         """
         try:
             with self._database.transaction() as session:
                 session.execute(insert(schema.table(schema.InstanceRow)).values(**asdict(instance)))
                 views = self._standard_views(session, instance.study_instance_uid)
-                self._reopen(session, instance, due_at(views) if instance.to_read else None)
+                self._reopen(session, instance, due_at(views) if instance.to_read else None, priority)
                 self._event(session, _received(instance))
                 if entry is not None:
                     Catalogue(self._database.joining(session)).add(entry)
@@ -65,13 +67,18 @@ class Index:
         return frozenset(session.scalars(present))
 
     @staticmethod
-    def _reopen(session: Session, instance: records.Instance, due_at: datetime | None) -> None:
+    def _reopen(
+        session: Session, instance: records.Instance, due_at: datetime | None, priority: records.Priority
+    ) -> None:
         studies = schema.table(schema.StudyRow)
         changed: dict[str, Any] = {"last_received_at": instance.received_at, "changed_at": instance.received_at}
         if due_at is not None:
-            changed |= {"state": StudyState.RECEIVING.value, "due_at": due_at}
+            changed |= {"state": StudyState.RECEIVING.value, "due_at": due_at, "priority": int(priority)}
+        before = studies.c.state == StudyState.STORED.value, studies.c.priority > int(priority)
+        kept = {} if due_at is None else {"priority": case((or_(*before), int(priority)), else_=studies.c.priority)}
         of_study = studies.c.study_instance_uid == instance.study_instance_uid
-        if session.execute(update(studies).where(of_study).values(**changed)).rowcount:  # type: ignore[attr-defined]
+        done = session.execute(update(studies).where(of_study).values(**{**changed, **kept}))
+        if done.rowcount:  # type: ignore[attr-defined]
             return
         first = {
             "study_instance_uid": instance.study_instance_uid,
@@ -295,6 +302,13 @@ class Index:
         """The number of the study's next job; never the same twice."""
         return self._count(study_instance_uid, schema.StudyRow.jobs)
 
+    def precedence(self, study_instance_uid: str) -> tuple[records.Priority, datetime]:
+        """How urgent a study is, and when its last instance came."""
+        columns = select(schema.StudyRow.priority, schema.StudyRow.last_received_at)
+        with self._database.transaction() as session:
+            row = session.execute(columns.where(schema.StudyRow.study_instance_uid == study_instance_uid)).one()
+        return records.Priority(row.priority), row.last_received_at
+
     def _count(self, study_instance_uid: str, column: InstrumentedAttribute[int]) -> int:
         with self._database.transaction() as session:
             return session.scalars(
@@ -348,4 +362,4 @@ def _instance(row: schema.InstanceRow) -> records.Instance:
 
 def _study(row: schema.StudyRow) -> records.Study:
     values = plain(row, records.Study)
-    return records.Study(**{**values, "state": StudyState(row.state)})
+    return records.Study(**{**values, "state": StudyState(row.state), "priority": records.Priority(row.priority)})

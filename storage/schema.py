@@ -17,6 +17,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -101,6 +102,7 @@ class StudyRow(Base):
     revision: Mapped[int] = mapped_column(default=0)
     failures: Mapped[int] = mapped_column(default=0)
     jobs: Mapped[int] = mapped_column(default=0)
+    priority: Mapped[int] = mapped_column(SmallInteger, default=1, server_default="1")
     due_at: Mapped[datetime | None]
     first_received_at: Mapped[datetime]
     last_received_at: Mapped[datetime]
