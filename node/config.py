@@ -30,7 +30,6 @@ from node.settings import (
     DicomwebServer,
     LoggingSettings,
     Name,
-    NetworkSettings,
     NodeSettings,
     Peer,
     ReadingSettings,
@@ -38,10 +37,10 @@ from node.settings import (
     Rule,
     Settings,
     StorageSettings,
-    TlsSettings,
     WebSettings,
     When,
 )
+from node.settings_network import NetworkSettings, TlsSettings
 
 #: Mammograms are read; what a PACS sends along with them is kept, so that its queue goes on.
 _DEFAULT_ROUTING = (
@@ -54,7 +53,9 @@ class Config(Settings):
     """All settings."""
 
     node: NodeSettings = Field(default=NodeSettings(), description="This node on the network.")
-    network: NetworkSettings = Field(default=NetworkSettings(), description="Limits on every DICOM connection.")
+    network: NetworkSettings = Field(
+        default=NetworkSettings(), description="DICOM connections that come in: limits, and encryption."
+    )
     callers: tuple[Caller, ...] = Field(
         default=(), description="Who may call; none named: anybody on this machine, nobody from elsewhere."
     )
@@ -173,7 +174,7 @@ def _listening_faults(config: Config) -> Iterator[InitErrorDetails]:
         yield fault(
             ("web", "host"), web.host, "127.0.0.1, or set web.allow_non_loopback: true; there is no sign-in yet"
         )
-    yield from _tls_faults(node.tls)
+    yield from _tls_faults(config.network.tls)
     if _is_loopback(node.host):
         return
     if not node.allow_non_loopback:
@@ -183,7 +184,7 @@ def _listening_faults(config: Config) -> Iterator[InitErrorDetails]:
 
 
 def _tls_faults(settings: TlsSettings) -> Iterator[InitErrorDetails]:
-    at: Location = ("node", "tls")
+    at: Location = ("network", "tls")
     if not settings.is_on:
         for key in ("key_file", "client_ca_file"):
             if getattr(settings, key) is not None:

@@ -23,7 +23,7 @@ from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 from node import logs
 from node.dimse.tls import Certificates
 from node.dimse.upper import Arrives, UpperAssociation, WatchedAssociation, Wire
-from node.settings import NetworkSettings
+from node.settings_network import NetworkSettings
 
 log = logs.get(__name__)
 

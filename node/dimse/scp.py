@@ -113,7 +113,7 @@ class Receiver:
             (evt.EVT_ABORTED, self._ended),
             (evt.EVT_CONN_CLOSE, self._ended),
         ]
-        certificates = Certificates(node.tls) if node.tls.is_on else None
+        certificates = Certificates(network.tls) if network.tls.is_on else None
         made = _application_entity(self._config).make_server(
             (node.host, node.port),
             evt_handlers=handlers,
@@ -124,7 +124,7 @@ class Receiver:
         self._server = cast("Listener", made)
         serve = partial(self._server.serve_forever, poll_interval=0.1)
         threading.Thread(target=serve, name="dicom listener", daemon=True).start()
-        log.info("listening", ae_title=node.ae_title, host=node.host, port=self.port, tls=node.tls.is_on)
+        log.info("listening", ae_title=node.ae_title, host=node.host, port=self.port, tls=network.tls.is_on)
 
     def stop(self) -> None:
         """Stop listening; open associations are aborted, and what was not answered their senders send again."""

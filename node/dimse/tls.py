@@ -8,7 +8,7 @@ from pathlib import Path
 
 from node import logs
 from node.errors import ConfigError
-from node.settings import TlsSettings
+from node.settings_network import TlsSettings
 
 log = logs.get(__name__)
 

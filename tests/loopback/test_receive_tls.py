@@ -15,7 +15,7 @@ import pytest
 from node.config import config_from
 from node.dimse import tls
 from node.errors import ConfigError
-from node.settings import TlsSettings
+from node.settings_network import TlsSettings
 from tests.support import require_tool
 from tests.support_exams import as_file, view
 from tests.support_network import answered, associate, connect
@@ -65,7 +65,7 @@ def is_taken(node: Receiving, context: ssl.SSLContext) -> bool:
 
 
 def test_images_come_over_tls(make: Make, pki: Path) -> None:
-    node = make(node=of_node(pki))
+    node = make(network=of_node(pki))
     large, small = view(1, Rows=2048, Columns=1024), view(2, Rows=8, Columns=8)
     assert [answer.Status for answer in send(node, large, small, tls=caller(pki))] == [0, 0]
     held = node.index.instance(large.SOPInstanceUID)
@@ -73,7 +73,7 @@ def test_images_come_over_tls(make: Make, pki: Path) -> None:
 
 
 def test_only_callers_with_a_certificate_where_that_is_asked_for(make: Make, pki: Path) -> None:
-    node = make(node=of_node(pki, client_ca_file=str(pki / "caller.pem")))
+    node = make(network=of_node(pki, client_ca_file=str(pki / "caller.pem")))
     for wrong in (None, "stranger"):
         assert not is_taken(node, caller(pki, wrong)[0])
     assert is_taken(node, caller(pki, "caller")[0])
@@ -81,14 +81,14 @@ def test_only_callers_with_a_certificate_where_that_is_asked_for(make: Make, pki
 
 
 def test_without_tls_nothing_is_understood(make: Make, pki: Path) -> None:
-    node = make(node=of_node(pki))
+    node = make(network=of_node(pki))
     with closing(connect(node.port)) as peer:
         peer.sendall(associate())
         assert answered(peer) == b""
 
 
 def test_silent_peers_that_begin_no_handshake_keep_nobody_out(make: Make, pki: Path) -> None:
-    node = make(node=of_node(pki))
+    node = make(network=of_node(pki))
     with ExitStack() as held:
         for number in range(20):
             peer = held.enter_context(closing(connect(node.port, "127.0.0.3")))
@@ -98,7 +98,7 @@ def test_silent_peers_that_begin_no_handshake_keep_nobody_out(make: Make, pki: P
 
 
 def test_a_handshake_has_a_time_limit(make: Make, pki: Path) -> None:
-    node = make(node=of_node(pki), network={"association_timeout_s": 1})
+    node = make(network={**of_node(pki), "association_timeout_s": 1})
     with closing(connect(node.port)) as peer:
         assert answered(peer) == b""
 
@@ -107,7 +107,7 @@ def test_a_renewed_certificate_is_taken_over_and_a_bad_one_is_not(make: Make, pk
     files = {"certificate_file": tmp_path / "node.pem", "key_file": tmp_path / "node.key"}
     shutil.copy(pki / "node.pem", files["certificate_file"])
     shutil.copy(pki / "node.key", files["key_file"])
-    node = make(node={"tls": {key: str(path) for key, path in files.items()}})
+    node = make(network={"tls": {key: str(path) for key, path in files.items()}})
     assert send(node, view(1), tls=caller(pki))[0].Status == 0
     shutil.copy(pki / "renewed.pem", files["certificate_file"])
     shutil.copy(pki / "renewed.key", files["key_file"])
@@ -117,7 +117,7 @@ def test_a_renewed_certificate_is_taken_over_and_a_bad_one_is_not(make: Make, pk
 
 
 def test_dcmtk_storescu_over_tls(make: Make, pki: Path, tmp_path: Path) -> None:
-    node = make(node=of_node(pki))
+    node = make(network=of_node(pki))
     path = tmp_path / "view.dcm"
     path.write_bytes(as_file(view()))
     command = [require_tool("storescu"), "+tla", "+cf", pki / "node.pem", "-aec", "MAMMO_NODE"]
@@ -135,7 +135,7 @@ def test_old_versions_and_ciphers_are_not_offered(pki: Path) -> None:
 
 
 def test_files_that_cannot_be_used_stop_the_start(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"node\.tls: the certificate, its key or the CAs cannot be used"):
-        config_from({"node": {"tls": {"certificate_file": "absent.pem"}}}, tmp_path)
-    with pytest.raises(ConfigError, match=r"node\.tls\.key_file: .* allowed: null without a certificate_file"):
-        config_from({"node": {"tls": {"key_file": "absent.key"}}}, tmp_path)
+    with pytest.raises(ConfigError, match=r"network\.tls: the certificate, its key or the CAs cannot be used"):
+        config_from({"network": {"tls": {"certificate_file": "absent.pem"}}}, tmp_path)
+    with pytest.raises(ConfigError, match=r"network\.tls\.key_file: .* allowed: null without a certificate_file"):
+        config_from({"network": {"tls": {"key_file": "absent.key"}}}, tmp_path)
