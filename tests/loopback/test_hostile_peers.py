@@ -270,7 +270,7 @@ def test_a_large_object_takes_no_memory(make: Make) -> None:
     assert max(peaks) - held < 10e6
 
 
-@pytest.mark.parametrize("uid", ["../../../../tmp/escaped", "/tmp/escaped", "1.2.3/../../x", "1..2", "", "a" * 64])
+@pytest.mark.parametrize("uid", ["../../../escaped", "/escaped", "1.2.3/../../x", "1..2", "", "a" * 64])
 def test_no_path_comes_from_the_wire(make: Make, tmp_path: Path, uid: str) -> None:
     node = make()
     with closing(established(node.port)) as peer:
@@ -278,8 +278,8 @@ def test_no_path_comes_from_the_wire(make: Make, tmp_path: Path, uid: str) -> No
         peer.sendall(data(value(LAST_OF_DATA, encode(view(Rows=8, Columns=8), False, True))))
         answer = answered(peer)
         assert answer[:1] != b"\x04" or struct.pack("<HHLH", 0, 0x0900, 2, 0) not in answer, "it was stored"
-    assert not (tmp_path.parent / "escaped").exists()
-    assert not Path("/tmp/escaped").exists()
+    found = [*tmp_path.parent.rglob("*escaped*"), *Path("/").glob("*escaped*")]
+    assert found == [], "a UID named a path"
     assert_served(node)
 
 
