@@ -152,9 +152,9 @@ class Upper(DULServiceProvider):
             self.event_queue.put("Evt19")
 
     def _drain(self) -> None:
-        """What still comes is wanted no more; once nothing does, or too much, the connection is closed."""
+        """The peer is to close now; what it still sends is wanted no more. If it does not, this side closes."""
         with contextlib.suppress(OSError):
-            while self._drained < _MOST_DRAINED and self._is_ready(0) and (more := self._socket.recv(64 * 1024)):
+            while self._drained < _MOST_DRAINED and self._is_ready(_TICK_S) and (more := self._socket.recv(64 * 1024)):
                 self._drained += len(more)
         cast("Wire", self.socket).close()
 
