@@ -79,7 +79,20 @@ def associate(
     ae.acse_timeout = ae.dimse_timeout = 30
     for abstract, syntaxes in contexts or [(MG, [ExplicitVRLittleEndian])]:
         ae.add_requested_context(abstract, syntaxes)
-    return ae.associate("127.0.0.1", node.port, ae_title=called, bind_address=(address, 0), tls_args=tls)
+    return tried(lambda: ae.associate("127.0.0.1", node.port, ae_title=called, bind_address=(address, 0), tls_args=tls))
+
+
+def tried(request: Callable[[], Association]) -> Association:
+    """An association as the node answered it.
+
+    pynetdicom's requestor takes a rejection for a failed connection when it comes before it has looked whether it is
+    connected; then it is asked again.
+    """
+    for _ in range(10):
+        association = request()
+        if not association.is_aborted:
+            break
+    return association
 
 
 def send(node: Receiving, *datasets: Dataset, address: str = "127.0.0.1", tls: Any = None) -> list[Dataset]:

@@ -11,6 +11,12 @@ NOT_THERE = {
     "audit messages": ("AuditMessage", "RFC3881"),
 }
 
+_NOTHING_ELSE = (
+    "Nothing else of PS3.15 is claimed: associations that go out have no secure transport, there is no audit trail, no "
+    "digital signature is made or judged, nothing is de-identified. Where the network is not trusted, protect it by "
+    "other means."
+)
+
 
 def section(facts: Facts) -> Section:
     """Chapter 8."""
@@ -20,12 +26,7 @@ def section(facts: Facts) -> Section:
         sections=(
             Section(
                 "Security profiles",
-                (
-                    _transport(facts),
-                    "Nothing else of PS3.15 is claimed: associations that go out have no secure transport, there is no "
-                    "audit trail, no digital signature is made or judged, nothing is de-identified. Where the network "
-                    "is not trusted, protect it by other means.",
-                ),
+                (_transport(facts), _NOTHING_ELSE),
             ),
             Section(
                 "Association level security",

@@ -34,6 +34,7 @@ from storage.outbox import Outbox
 from storage.schema import make_engine
 from tests.support import wait_until
 from tests.support_exams import settings
+from tests.support_receiving import tried
 
 MG = DigitalMammographyXRayImageStorageForPresentation
 MOST_CONTEXTS = 128  # of one association (PS3.8 9.3.2.2)
@@ -81,7 +82,7 @@ def associate(
 ) -> Association:
     ae = AE(calling)
     ae.acse_timeout = ae.network_timeout = 60
-    return ae.associate("127.0.0.1", node.port, contexts=list(contexts), ae_title=called)
+    return tried(lambda: ae.associate("127.0.0.1", node.port, contexts=list(contexts), ae_title=called))
 
 
 def answered(node: Receiver, pairs: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:
