@@ -64,7 +64,7 @@ def claimed() -> dict[str, list[str]]:
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
     config = settings(
         tmp_path_factory.mktemp("node"),
-        network={"maximum_associations": 4, "maximum_associations_per_caller": 2},
+        network={"maximum_associations": 4, "maximum_associations_per_caller": 2, "reserved_associations": 0},
         callers=[{"ae_title": each, "address": "127.0.0.1"} for each in ("PACS", "A", "B", "C")],
     )
     database = Database(make_engine(config.storage.database_url))
