@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import torch
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
@@ -24,6 +25,7 @@ from safetensors.torch import save as save_tensors
 
 from ai import models
 from ai.calibration import Calibration
+from ai.device import CPU
 from ai.eligibility import EligibilityRules
 from ai.extensions import NoSuchExtension
 from ai.models import CompositionModel, DetectionModel, ModelCard, Task, Weights
@@ -54,12 +56,15 @@ class Bundle:
     calibration: Calibration | None
 
     @classmethod
-    def load(cls, folder: Path) -> Bundle:
-        """Raises BundleError: a file is missing or of another form, the weights' hash or shapes do not match."""
+    def load(cls, folder: Path, device: torch.device = CPU) -> Bundle:
+        """Its model on `device`.
+
+        Raises BundleError: a file is missing or of another form, the weights' hash or shapes do not match.
+        """
         card = _read(folder, CARD, ModelCard)
         weights = _read_weights(folder, card)
         try:
-            model = models.load(card.module).build(card, weights)
+            model = models.load(card.module).build(card, weights, device)
         except (NoSuchExtension, ValueError) as error:
             raise BundleError(f"{folder}: {error}") from error
         return cls(

@@ -95,7 +95,8 @@ def read_image(path: Path, sop_instance_uid: str) -> StoredImage:
 
     Raises PixelError: INSTANCE_UNREADABLE (no such file, no DICOM, another instance), PIXEL_DATA_MISSING, _SHORT,
     _UNDECODABLE, LOSSY_COMPRESSION (in a stream that ought to be lossless), TRANSFER_SYNTAX, MATRIX_SIZE, BIT_DEPTH,
-    PHOTOMETRIC_INTERPRETATION, TOMOSYNTHESIS (several frames).
+    PHOTOMETRIC_INTERPRETATION, TOMOSYNTHESIS (several frames). A MemoryError, which says nothing of the image,
+    is passed on.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # pydicom warns of odd values elsewhere in the header; `View` judged those
@@ -103,6 +104,8 @@ def read_image(path: Path, sop_instance_uid: str) -> StoredImage:
             dataset = deflated.read_file(path, _MOST_INFLATED)
         except deflated.InflatesTooFar as error:
             raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, str(error)) from error
+        except MemoryError:
+            raise
         except (OSError, EOFError, InvalidDicomError) as error:
             raise PixelError(ReasonCode.INSTANCE_UNREADABLE, type(error).__name__) from error
         except Exception as error:  # a damaged file fails pydicom's parser in many ways
@@ -146,7 +149,7 @@ def decode_frame(frame: bytes, transfer_syntax_uid: str) -> NDArray[np.generic]:
         if told.rows * told.columns > MOST_PIXELS:
             raise PixelError(ReasonCode.MATRIX_SIZE, f"{told.rows} × {told.columns}")
         return np.asarray(codec(frame))
-    except PixelError:
+    except (PixelError, MemoryError):
         raise
     except Exception as error:  # codecs raise their own types; for us they all mean this
         raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, type(error).__name__) from error
@@ -157,6 +160,8 @@ def decode_rle_frame(frame: bytes, bits_allocated: int, count: int) -> NDArray[n
     width = bits_allocated // 8
     try:
         data = imagecodecs.dicomrle_decode(frame, f"<u{width}", out=count * width)
+    except MemoryError:
+        raise
     except Exception as error:
         raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, f"RLE: {type(error).__name__}") from error
     if len(data) < count * width:
@@ -168,6 +173,8 @@ def _frame(data: bytes) -> bytes:
     """The one frame: all fragments together, whatever the offset tables say of them (PS3.5 A.4)."""
     try:
         first, *fragments = generate_fragments(data)
+    except MemoryError:
+        raise
     except Exception as error:  # the items are the sender's; any fault in them means the same
         raise PixelError(ReasonCode.PIXEL_DATA_UNDECODABLE, f"encapsulation: {type(error).__name__}") from error
     if first.startswith(_STREAM_STARTS):  # the offset table, which must come first, was forgotten
@@ -210,7 +217,7 @@ def _compressed(
         raw = np.asarray(codec(frame))
         _check_values(raw, told, layout)
         lossless_jpeg.check(frame, told, raw)
-    except PixelError:
+    except (PixelError, MemoryError):
         raise
     except Cut as error:
         raise PixelError(ReasonCode.PIXEL_DATA_SHORT, str(error)) from error

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass as _checked
 
 from ai.exam import ImageLaterality, StandardView
-from ai.reasons import Caution, Reason
+from ai.reasons import Caution, CautionCode, Reason
 
 
 class Category(StrEnum):
@@ -252,6 +252,7 @@ class Reading:
     strategy: str = ""
     score_scale: str = ""
     calibration_version: str = ""
+    operating_points_version: str = ""
     preprocessing_version: str = ""
     eligibility_version: str = ""
     device: str = ""
@@ -268,6 +269,11 @@ class Reading:
                 raise ValueError("a NOT_READ reading carries no score, view, breast or finding")
         elif None in scored or self.reasons or not self.inputs:
             raise ValueError("a read exam needs score, percentile, band and inputs, and has no reasons")
+
+    @property
+    def is_borrowed(self) -> bool:
+        """Whether percentile and band are of other equipment's population."""
+        return any(each.code is CautionCode.NO_REFERENCE_POPULATION for each in self.cautions)
 
     def to_json(self) -> str:
         """As JSON; `from_json` gives back an equal value."""

@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ai.calibration import ALL, Calibration, OperatingPoints, band
+from ai.calibration import ALL, Calibration, OperatingPoints, band, matched
 from ai.exam import View
 from ai.findings import Category, Stratum
+from ai.operating_points import SitePoints
 from ai.reasons import Caution, CautionCode
 
 #: A window of fewer exams stands in for one that has yet to be learnt: no score has a place in it.
 _FEWEST = 2
 #: Details of a caution.
+OTHER_SOFTWARE = "its software is another than that of the reference population"
 OTHER_SCALE = "the calibration was made for another reading strategy"
 SEVERAL_SYSTEMS = "images of more than one system"
 
@@ -39,14 +41,15 @@ class Scale:
     def __init__(
         self,
         calibration: Calibration,
-        operating_points: OperatingPoints,
+        operating_points: OperatingPoints | SitePoints,
         *,
         scores: str,
         negative_without_reference_population: bool = False,
     ) -> None:
         """scores: the scale of the scores to be placed (see `ai.reading`)."""
         self._calibration = calibration
-        self._points = operating_points
+        given = operating_points
+        self._points = given if isinstance(given, SitePoints) else SitePoints(default=given)
         self._scores = scores
         self._lenient = negative_without_reference_population
 
@@ -60,11 +63,16 @@ class Scale:
         """The calibration's."""
         return self._calibration.version
 
+    @property
+    def points_version(self) -> str:
+        """The operating points'."""
+        return self._points.version
+
     def place(self, score: float, strata: Sequence[Stratum]) -> Placed:
         """The place of an exam's score. strata: of its images. Raises ValueError for a score that is no number."""
         window, why = self._window(strata)
         percentile = self._calibration.percentile(score, window or ALL)
-        category = self._points.category(percentile)
+        category = (self._points.default if why else self._points.of(strata[0])).category(percentile)
         if self._calibration.windows[window or ALL].exams < _FEWEST:
             category = Category.INDETERMINATE
         if why and category is Category.NEGATIVE and not self._lenient:
@@ -87,7 +95,15 @@ class Scale:
         if len(set(strata)) > 1 and len(windows) > 1:
             return None, (Caution(code, detail=SEVERAL_SYSTEMS),)
         (window,) = windows
-        return window, () if window is not None else (Caution(code),)
+        if window is not None:
+            return window, ()
+        return None, (Caution(code, detail=OTHER_SOFTWARE if self._was_updated(strata[0]) else ""),)
+
+    def _was_updated(self, stratum: Stratum) -> bool:
+        """Whether there is a window of the same system under other software."""
+        system = matched(stratum)[:2]
+        windows = self._calibration.windows.values()
+        return all(system) and any(matched(each)[:2] == system for window in windows for each in window.strata)
 
 
 def strata(views: Iterable[View]) -> tuple[Stratum, ...]:

@@ -7,21 +7,29 @@ compared. One that cannot be read is told with its reasons.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ai.detection import Detector, PreparedViews, ReadViews
+from ai.device import out_of_memory
 from ai.eligibility import EligibilityRules, Ineligible, judge
-from ai.exam import Exam, StandardView
+from ai.exam import Exam
 from ai.findings import Algorithm, PriorComparison
-from ai.pixels import BreastImage
-from ai.reading import PriorViews, ReadView
+from ai.reading import PriorViews
 from ai.reasons import Reason, ReasonCode
+from ai.request import OutOfMemory
 from ai.sources import Sources
 
 _log = logging.getLogger(__name__)
 
-Detect = Callable[[Mapping[StandardView, BreastImage]], dict[StandardView, ReadView]]
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedPrior:
+    """An earlier exam, with its views ready for the model, or why it cannot be read."""
+
+    exam: Exam
+    views: PreparedViews | tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,26 +42,31 @@ class PriorsRead:
 
 @dataclass(frozen=True, slots=True)
 class PriorReader:
-    """Reads priors with the engine's model. detect: its answer to the views of one exam."""
+    """Reads priors with the engine's model."""
 
     rules: EligibilityRules
     algorithm: Algorithm
-    detect: Detect
+    detector: Detector
 
-    def read(self, exam: Exam, files: Mapping[str, Path], most: int) -> PriorsRead:
-        """The newest `most` priors of the exam, as far as they can be read."""
+    def prepare(self, exam: Exam, files: Mapping[str, Path], most: int) -> list[PreparedPrior]:
+        """The newest `most` priors of the exam, decoded. Raises OutOfMemory."""
+        return [PreparedPrior(prior, self._prepare_one(prior, files)) for prior in exam.priors[:most]]
+
+    def read(self, priors: Sequence[PreparedPrior], answers: Sequence[ReadViews | Exception]) -> PriorsRead:
+        """answers: to those priors that have views, in their order. Raises OutOfMemory where one of them is that."""
         views: list[PriorViews] = []
         unread: PriorComparison | None = None
-        for prior in exam.priors[:most]:
-            found = self._read_one(prior, files)
-            if isinstance(found, PriorViews):
-                views.append(found)
+        following = iter(answers)
+        for prior in priors:
+            found = next(following) if isinstance(prior.views, PreparedViews) else prior.views
+            if isinstance(found, dict):
+                views.append(PriorViews(prior.exam, found, self.algorithm))
             else:
-                unread = unread or self._unread(prior, found)
+                unread = unread or self._unread(prior.exam, _reasons(found))
         return PriorsRead(tuple(views), unread)
 
-    def _read_one(self, prior: Exam, files: Mapping[str, Path]) -> PriorViews | tuple[Reason, ...]:
-        sources = Sources(files)
+    def _prepare_one(self, prior: Exam, files: Mapping[str, Path]) -> PreparedViews | tuple[Reason, ...]:
+        sources = Sources(files, self.detector.threads)
         try:
             while True:
                 verdict = judge(prior, self.rules, sources.unreadable)
@@ -62,10 +75,12 @@ class PriorReader:
                 if sources.prepare(verdict.views.values()):
                     break
             images = {s: sources.breasts[view.sop_instance_uid] for s, view in verdict.views.items()}
-            return PriorViews(prior, self.detect(images), self.algorithm)
+            return self.detector.prepare(images)
         except Exception as error:  # noqa: BLE001 whatever a prior does to us, the exam at hand is read
             _log.exception("prior study %s could not be read", prior.study_instance_uid)
-            return (Reason(ReasonCode.MODEL_FAILED, detail=type(error).__name__),)
+            if isinstance(error, OutOfMemory) or out_of_memory(error):
+                raise OutOfMemory(str(error)) from None
+            return _reasons(error)
 
     def _unread(self, prior: Exam, reasons: tuple[Reason, ...]) -> PriorComparison:
         return PriorComparison(
@@ -74,3 +89,11 @@ class PriorReader:
             algorithm=self.algorithm,
             reasons=reasons,
         )
+
+
+def _reasons(found: Exception | tuple[Reason, ...]) -> tuple[Reason, ...]:
+    if isinstance(found, OutOfMemory):
+        raise found
+    if isinstance(found, Exception):
+        return (Reason(ReasonCode.MODEL_FAILED, detail=type(found).__name__),)
+    return found

@@ -203,6 +203,12 @@ class ReasonCode(StrEnum):
         "contrast-enhanced image",
         "nothing: the model knows plain mammograms only",
     )
+    # the system, again
+    OUT_OF_MEMORY = (
+        "OUT_OF_MEMORY",
+        "not enough memory to read this exam",
+        "give the reading process more memory, or lower reading.prefetch; then requeue these exams with --read",
+    )
 
 
 class CautionCode(StrEnum):
@@ -217,6 +223,7 @@ class CautionCode(StrEnum):
         return member
 
     NO_REFERENCE_POPULATION = "NO_REFERENCE_POPULATION", "no reference population for this equipment"
+    DRIFT_ALARM = "DRIFT_ALARM", "exams of this equipment have drifted from its reference population"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ The images are drawn by integer arithmetic alone, so they are the same everywher
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ai.decoding import StoredImage
 from ai.exam import STANDARD_VIEWS, ImageLaterality, StandardView, View
-from ai.models import CompositionModel, DetectionModel, Task, ViewOutput
+from ai.models import CompositionModel, DetectionModel, Task, ViewOutput, detect
 from ai.pixels import BreastImage, read_breast
 
 _ROWS, _COLUMNS, _SPACING_MM, _MAX = 1200, 960, 0.1, 4095
@@ -39,8 +40,8 @@ def answers(model: DetectionModel | CompositionModel, task: Task) -> dict[str, f
     """The model's outputs on the made-up images, named as in `SelfCheck.expected`."""
     views = sample_views()
     if task is Task.DETECTION:
-        return told(model.detect(views))  # type: ignore[union-attr]
-    return dict(zip("abcd", map(float, model.assess(views)), strict=True))  # type: ignore[union-attr]
+        return told(detect(cast("DetectionModel", model), views))
+    return dict(zip("abcd", map(float, cast("CompositionModel", model).assess(views)), strict=True))
 
 
 def told(outputs: Mapping[StandardView, ViewOutput]) -> dict[str, float]:

@@ -36,7 +36,10 @@ class Sources:
         self.unreadable: list[Reason] = []
 
     def prepare(self, views: Iterable[View]) -> bool:
-        """Decode the views and find their breasts. False when one of them proved unfit, which is then noted."""
+        """Decode the views and find their breasts. False when one of them proved unfit, which is then noted.
+
+        Raises MemoryError.
+        """
         waiting = [view for view in views if view.sop_instance_uid not in self.breasts]
         prepared = self._each(self._prepare_one, waiting)
         self.breasts |= {each.view.sop_instance_uid: each for each in prepared if isinstance(each, BreastImage)}
@@ -55,6 +58,8 @@ class Sources:
             return read_breast(view, self._image(uid))
         except PixelError as error:
             return error.reason(uid)
+        except MemoryError:  # says nothing of the image
+            raise
         except Exception as error:  # noqa: BLE001 whatever an image does to us, the exam gets an answer
             _log.exception("image %s could not be prepared", uid)
             return Reason(ReasonCode.PIXEL_DATA_UNDECODABLE, uid, type(error).__name__)

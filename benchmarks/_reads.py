@@ -1,6 +1,6 @@
 """One engine in a process of its own, asked over standard input: a line, and it reads every exam once and tells.
 
-    python benchmarks/_reads.py demo|gmic THREADS EXAMS
+    python benchmarks/_reads.py demo|gmic DEVICE THREADS BATCH AHEAD EXAMS
 
 EXAMS is a folder of folders of DICOM files. The weights of `gmic` are untrained: they cost what trained ones cost.
 """
@@ -12,30 +12,29 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import torch
 from pydicom import dcmread
 
 from ai import bundle
 from ai.bundle import Bundle
 from ai.calibration import NO_WINDOW, OperatingPoints
+from ai.device import chosen
 from ai.eligibility import EligibilityRules
-from ai.exam import Exam, StandardView
+from ai.exam import Exam
+from ai.findings import ReadOutcome
 from ai.inference import Engine
-from ai.models import gmic
-from ai.models._gmic_input import gmic_input
-from ai.models._input import network_input
-from ai.models._threads import threads_shared
-from ai.pixels import BreastImage
+from ai.models import DetectionModel, gmic
+from ai.read_ahead import Pace, ReadAhead
+from ai.request import ReadRequest
 from ai.self_check import SelfCheck
 from ai.sources import Sources
-from ai.spread import spread
 
-Views = Mapping[StandardView, BreastImage]
+#: The stages that a reading tells of, as the shares are asked for.
+STAGES = {"decode": "decode", "preprocess": "preprocess", "network": "network", "post": "post", "previews": "post"}
 
 
 def gmic_bundle(folder: Path) -> Path:
@@ -46,72 +45,70 @@ def gmic_bundle(folder: Path) -> Path:
     return folder
 
 
-def gmic_network(model: Any, views: Views) -> Callable[[], object]:
-    """The network alone, on inputs made before, as the model runs it."""
-    inputs = [torch.from_numpy(gmic_input(image).values)[None, None] for image in views.values()]
-
-    @torch.inference_mode()
-    def one(values: torch.Tensor) -> object:
-        return [network(values) for network in model.networks.values()]
-
-    def run() -> None:
-        with threads_shared(len(inputs)) as workers:
-            spread(one, inputs, workers)
-
-    return run
-
-
-def demo_network(model: Any, views: Views) -> Callable[[], object]:
-    inputs = [torch.from_numpy(network_input(image).values[None]) for image in views.values()]
-
-    @torch.inference_mode()
-    def run() -> None:
-        for values in inputs:
-            model.net(values.contiguous(memory_format=torch.channels_last))
-
-    return run
-
-
 @contextmanager
-def timed(into: dict[str, float], name: str) -> Any:
+def timed(into: dict[str, float], name: str) -> Iterator[None]:
     wall, cpu = time.perf_counter(), time.process_time()
     yield
     into[f"{name}_s"] = time.perf_counter() - wall
     into[f"{name}_cpu_s"] = time.process_time() - cpu
 
 
-def read(engine: Engine, loaded: Bundle, folder: Path, network: Callable[..., Callable[[], object]]) -> dict[str, Any]:
-    """One exam: the whole way, what it said of its stages, and beside it the network alone."""
+def request(folder: Path) -> ReadRequest:
     paths = sorted(folder.glob("*.dcm"))
+    headers = [dcmread(path, stop_before_pixels=True) for path in paths]
+    files = {str(header.SOPInstanceUID): path for header, path in zip(headers, paths, strict=True)}
+    return ReadRequest(Exam.from_datasets(headers), files, 1)
+
+
+def read_all(engine: Engine, pace: Pace, threads: int, folders: Sequence[Path]) -> dict[str, Any]:
+    """Every exam from its files to its Reading; per exam."""
+    answers: dict[int, ReadOutcome | Exception] = {}
     told: dict[str, Any] = {}
-    with timed(told, "exam"):
-        headers = [dcmread(path, stop_before_pixels=True) for path in paths]
-        exam = Exam.from_datasets(headers)
-        files = {str(header.SOPInstanceUID): path for header, path in zip(headers, paths, strict=True)}
-        reading = engine.read(exam, files, revision=1).reading
-    assert reading.score is not None, [str(reason.code) for reason in reading.reasons]
-    stages = dict(reading.timings_s)
-    told["stages_s"] = stages | {"headers and previews": told["exam_s"] - sum(stages.values())}
-    sources = Sources(files)
-    sources.prepare(exam.views)
-    views = {each.view.standard_view: each for each in sources.breasts.values() if each.view.standard_view}
-    run = network(loaded.model, views)
+    with timed(told, "exam"), ReadAhead(engine, pace, threads, answers.__setitem__) as reading:
+        for number, folder in enumerate(folders):
+            reading.read(number, request(folder))
+    told = {name: spent / len(folders) for name, spent in told.items()}
+    return {**told, "stages_s": stages(list(answers.values()))}
+
+
+def stages(answers: Sequence[ReadOutcome | Exception]) -> dict[str, float]:
+    """Means per exam."""
+    spent = dict.fromkeys(STAGES.values(), 0.0)
+    for answer in answers:
+        assert isinstance(answer, ReadOutcome), answer
+        assert answer.reading.score is not None, [str(reason.code) for reason in answer.reading.reasons]
+        for name, seconds in answer.reading.timings_s.items():
+            spent[STAGES.get(name, "post")] += seconds / len(answers)
+    return spent
+
+
+def network_alone(model: DetectionModel, pace: Pace, folders: Sequence[Path]) -> dict[str, float]:
+    """The model on inputs made before, in batches as large as when reading; per exam."""
+    told: dict[str, float] = {}
+    asked = [request(folder) for folder in folders[: pace.batch]]
+    inputs = []
+    for each in asked:
+        sources = Sources(each.files)
+        sources.prepare(each.exam.views)
+        inputs += [model.prepare(view) for view in sources.breasts.values()]
     with timed(told, "network"):
-        run()
-    return told
+        model.answer(inputs)
+    return {name: spent / len(asked) for name, spent in told.items()}
 
 
 def main() -> None:
-    kind, threads, exams = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
+    kind, device, threads, batch, ahead, exams = sys.argv[1:]
+    pace = Pace(batch=int(batch), ahead=int(ahead))
+    folders = sorted(Path(exams).iterdir())
     with tempfile.TemporaryDirectory() as scratch:
         folder = bundle.DEMO if kind == "demo" else gmic_bundle(Path(scratch) / "gmic")
-        engine = Engine([folder], operating_points=OperatingPoints(), threads=threads)
-        loaded, network = Bundle.load(folder), demo_network if kind == "demo" else gmic_network
+        engine = Engine([folder], operating_points=OperatingPoints(), device=device, threads=int(threads))
+        model = cast("DetectionModel", Bundle.load(folder, chosen(device)).model)
         for line in sys.stdin:
             assert line
-            told = [read(engine, loaded, each, network) for each in sorted(exams.iterdir())]
-            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-            print(json.dumps({"exams": told, "peak_mb": peak}), flush=True)
+            told = read_all(engine, pace, int(threads), folders)
+            told["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            print(json.dumps({**told, **network_alone(model, pace, folders)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from ai import bundle
 from ai.bundle import Bundle
 from ai.decoding import StoredImage
 from ai.exam import STANDARD_VIEWS, ImageLaterality, StandardView, View
+from ai.models import detect
 from ai.phantom import VENDOR_LOOKS, Lesion, VendorLook, Woman, member, render
 from ai.pixels import BreastImage, read_breast
 from ai.reading.with_priors import with_change
@@ -80,7 +81,7 @@ def read_woman(index: int, model: Any) -> dict[str, Any]:
         "now": {each: image(screened.woman, each, screened.look, 0) for each in STANDARD_VIEWS},
         "before": {each: image(earlier(screened.woman, rng), each, before_look, 1) for each in STANDARD_VIEWS},
     }
-    scores = {name: {str(s): o.probability for s, o in model.detect(views).items()} for name, views in rounds.items()}
+    scores = {name: {str(s): o.probability for s, o in detect(model, views).items()} for name, views in rounds.items()}
     return {"index": index, "malignant": sorted(map(str, screened.woman.malignant_sides)), **scores}
 
 

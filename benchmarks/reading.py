@@ -1,10 +1,12 @@
-"""Stored DICOM → Reading: a network of GMIC's size and the shipped model, turn about in one run.
+"""Stored DICOM → Reading: a network of GMIC's size and the shipped model, turn about in one run, with and without
+reading ahead, on the CPU and on each CUDA device.
 
-    python benchmarks/reading.py [--exams 2] [--rounds 3] [--threads N] [--folder EXAMS] [--json]
+    python benchmarks/reading.py [--exams 4] [--rounds 2] [--threads N] [--folder EXAMS] [--json]
 
 The exams are drawn at full size (0.07 mm) and stored as JPEG Lossless, or are those of --folder: a folder for each.
 The first round warms up and does not count. "network" is the network alone on prepared inputs, in the same process and
-round: the ratio of the whole to it holds on a busy machine too, wall-clock seconds do not.
+round: the ratio of the whole to it holds on a busy machine too, wall-clock seconds do not. On a device of its own the
+share of time that the network computes tells what bounds the throughput: near 1 it is the device, else the decoding.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ from pydicom.uid import JPEGLosslessSV1
 from rich.console import Console
 from rich.table import Table
 
+from ai.device import at_hand
 from ai.phantom import ExamSpec, Identity, simulate_exam
 
 KINDS = ("gmic", "demo")
@@ -39,11 +43,33 @@ def draw(folder: Path, count: int) -> None:
             dcmwrite(place / f"{each}.dcm", dataset, enforce_file_format=True)
 
 
+@dataclass(frozen=True)
+class Case:
+    """What is measured: a model on a device, at a pace."""
+
+    model: str
+    device: str
+    batch: int
+    ahead: int
+
+
+def cases() -> list[Case]:
+    """Reading ahead off and on, as the node's defaults have it on."""
+    paces = [(device, *((1, 1) if device == "cpu" else (4, 8))) for device in at_hand()]
+    return [
+        Case(model, device, batch, ahead_or_not)
+        for model in KINDS
+        for device, batch, ahead in paces
+        for ahead_or_not in (0, ahead)
+    ]
+
+
 class Child:
     """One engine in its own process, so that its peak of memory is its own."""
 
-    def __init__(self, kind: str, threads: int, exams: Path) -> None:
-        command = [sys.executable, Path(__file__).with_name("_reads.py"), kind, str(threads), exams]
+    def __init__(self, case: Case, threads: int, exams: Path) -> None:
+        arguments = (case.model, case.device, threads, case.batch, case.ahead, exams)
+        command = [sys.executable, Path(__file__).with_name("_reads.py"), *map(str, arguments)]
         env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
 
@@ -59,19 +85,21 @@ class Child:
         self._process.communicate()
 
 
-def summed_up(rounds: list[dict[str, Any]]) -> dict[str, Any]:
-    """Medians over the exams of all rounds but the first; shares of the whole for the stages."""
-    exams = [exam for each in rounds[1:] for exam in each["exams"]]
+def summed_up(case: Case, rounds: list[dict[str, Any]]) -> dict[str, Any]:
+    """Per exam, medians over all rounds but the first."""
+    counted = rounds[1:]
     median = {
-        name: statistics.median(exam[name] for exam in exams)
+        name: statistics.median(each[name] for each in counted)
         for name in ("exam_s", "exam_cpu_s", "network_s", "network_cpu_s")
     }
-    stages = {name: statistics.median(exam["stages_s"][name] for exam in exams) for name in exams[0]["stages_s"]}
+    stages = {name: statistics.median(each["stages_s"][name] for each in counted) for name in counted[0]["stages_s"]}
     return {
+        **asdict(case),
         "exams_per_s": 1 / median["exam_s"],
         **median,
-        "ratio_to_network": statistics.median(exam["exam_s"] / exam["network_s"] for exam in exams),
-        "cpu_ratio_to_network": statistics.median(exam["exam_cpu_s"] / exam["network_cpu_s"] for exam in exams),
+        "ratio_to_network": statistics.median(each["exam_s"] / each["network_s"] for each in counted),
+        "cpu_ratio_to_network": statistics.median(each["exam_cpu_s"] / each["network_cpu_s"] for each in counted),
+        "network_busy": statistics.median(each["stages_s"]["network"] / each["exam_s"] for each in counted),
         "peak_mb": rounds[-1]["peak_mb"],
         "stages_s": stages,
         "stage_shares": {name: spent / sum(stages.values()) for name, spent in stages.items()},
@@ -79,36 +107,39 @@ def summed_up(rounds: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def measure(folder: Path, rounds: int, threads: int) -> dict[str, Any]:
-    children = {kind: Child(kind, threads, folder) for kind in KINDS}
-    told: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
+    children = {case: Child(case, threads, folder) for case in cases()}
+    told: dict[Case, list[dict[str, Any]]] = {case: [] for case in children}
+    loads = []
     try:
         for _ in range(rounds + 1):
-            for kind, child in children.items():
-                told[kind].append(child.round())
+            for case, child in children.items():
+                told[case].append(child.round())
+                loads.append(os.getloadavg()[0])
     finally:
         for child in children.values():
             child.end()
-    return {"threads": threads, "load": os.getloadavg()[0], **{kind: summed_up(told[kind]) for kind in KINDS}}
+    rows = [summed_up(case, told[case]) for case in children]
+    return {"threads": threads, "load": statistics.median(loads), "rows": rows}
 
 
 def show(result: dict[str, Any]) -> None:
     table = Table(title=f"stored DICOM → Reading, {result['threads']} threads, load {result['load']:.1f}")
     table.add_column("per exam, median")
-    for kind in KINDS:
-        table.add_column(kind, justify="right")
-    for name in next(iter(result[kind] for kind in KINDS)):
-        if not name.startswith("stage"):
-            table.add_row(name, *(f"{result[kind][name]:.2f}" for kind in KINDS))
-    for name in result[KINDS[0]]["stages_s"]:
-        cells = (f"{result[k]['stages_s'][name]:.3f} s, {result[k]['stage_shares'][name]:.0%}" for k in KINDS)
+    for row in result["rows"]:
+        table.add_column(f"{row['model']} {row['device']} batch {row['batch']} ahead {row['ahead']}", justify="right")
+    for name, first in result["rows"][0].items():
+        if isinstance(first, float):
+            table.add_row(name, *(f"{row[name]:.2f}" for row in result["rows"]))
+    for name in result["rows"][0]["stages_s"]:
+        cells = (f"{row['stages_s'][name]:.3f} s, {row['stage_shares'][name]:.0%}" for row in result["rows"])
         table.add_row(f"of it {name}", *cells)
     Console().print(table)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--exams", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--exams", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--json", action="store_true")

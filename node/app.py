@@ -13,6 +13,7 @@ from node.pipeline.durable import DurableJobs
 from node.pipeline.jobs import Stage
 from node.pipeline.orders import Orders
 from node.pipeline.rooms import Rooms
+from node.pipeline.shadowing import Shadowing
 from node.pipeline.stages import Stages
 from node.reader import Reader
 from node.web.app import make_app
@@ -43,12 +44,15 @@ class Node:
         self.index, self.outbox = Index(self.database), Outbox(self.database)
         self.store = ObjectStore(config.storage.object_folder)
         self.reader = Reader(config.reading)
-        self._jobs = DurableJobs(engine, _queues(config), executor="embedded", lock_file=config.storage.lock_file)
+        self._jobs = DurableJobs(
+            engine, _queues(config, self.reader.room), executor="embedded", lock_file=config.storage.lock_file
+        )
         rooms = Rooms(
             config=config, database=self.database, store=self.store, reader=self.reader, jobs=self._jobs, passed=passed
         )
         self.orders = Orders(rooms)
-        self._stages = Stages(rooms)
+        self._shadowing = Shadowing(rooms)
+        self._stages = Stages(rooms, self._shadowing)
         self.intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
         self.receiver = Receiver(config, self.intake)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
@@ -62,6 +66,7 @@ class Node:
             holdings=holdings,
             decoders=self.decoders,
             intake=self.intake,
+            database=self.database,
             maximum_object_bytes=self.config.network.max_object_bytes,
         )
 
@@ -91,11 +96,12 @@ class Node:
         self.receiver.stop()
         self._housekeeper.stop()
         self.reader.stop()
+        self._shadowing.stop()
         self._jobs.stop(_PATIENCE_S)
         self.database.engine.dispose()
         log.info("stopped")
 
 
-def _queues(config: Config) -> dict[str, int]:
+def _queues(config: Config, exams_at_a_time: int) -> dict[str, int]:
     delivery = {f"{Stage.DELIVER}-{name}": target.concurrency for name, target in config.destinations.items()}
-    return {str(Stage.READ): 1, str(Stage.REPORT): 1, **delivery}
+    return {str(Stage.READ): exams_at_a_time, str(Stage.REPORT): 1, str(Stage.SHADOW): 1, **delivery}

@@ -41,6 +41,7 @@ from node.settings import (
     When,
 )
 from node.settings_network import NetworkSettings, TlsSettings
+from node.settings_shadow import ShadowSettings
 
 #: Mammograms are read; what a PACS sends along with them is kept, so that its queue goes on.
 _DEFAULT_ROUTING = (
@@ -70,6 +71,9 @@ class Config(Settings):
     )
     completeness: CompletenessSettings = Field(default=CompletenessSettings(), description="When an exam is whole.")
     reading: ReadingSettings = Field(default=ReadingSettings(), description="How exams are read.")
+    shadow: ShadowSettings = Field(
+        default=ShadowSettings(), description="What reads every exam in the shadow of the live model."
+    )
     storage: StorageSettings = Field(default=StorageSettings(), description="Where instances and their index are kept.")
     web: WebSettings = Field(default=WebSettings(), description="DICOMweb (QIDO-RS, WADO-RS, STOW-RS) over HTTP.")
     logging: LoggingSettings = Field(default=LoggingSettings(), description="What is logged, and where to.")
@@ -136,7 +140,7 @@ def _default_sections() -> dict[str, Any]:
     usual = ("mammography_cad_sr", "measurement_sr", "summary_sc")
     folder = {"type": "folder", "folder": "mammo-node-data/results"}
     kinds = [kind for kind in usual if kind in results.offered()]
-    sections = ("node", "network", "completeness", "reading", "storage", "web", "logging")
+    sections = ("node", "network", "completeness", "reading", "shadow", "storage", "web", "logging")
     return {**{name: {} for name in sections}, "destinations": {"results": {**folder, "results": kinds}}}
 
 

@@ -98,8 +98,20 @@ class NotFound(NodeError):
     http_status = 404
 
 
-class ReaderDied(NodeError):
-    """The inference child process ended while it read an exam."""
+class ReadingFailed(NodeError):
+    """An attempt to read an exam that gave no answer; another may."""
+
+
+class ReaderDied(ReadingFailed):
+    """The reading process ended, or took too long, while it read this exam and no other."""
+
+
+class ReaderOutOfMemory(ReadingFailed):
+    """The reading process had too little memory for this exam, and it read no other."""
+
+
+class ReaderUnavailable(ReadingFailed):
+    """No reading process can be started on any device: that says nothing of the exam."""
 
 
 class ReaderStopped(NodeError):

@@ -11,11 +11,14 @@ from pathlib import Path
 
 from node.config import Config
 from node.errors import ConfigError, NodeError, NotFound
+from storage.cohort import CohortFacts
 from storage.database import Database, DatabaseUnavailable, SchemaMismatch
+from storage.drift import Drift
 from storage.index import Index
 from storage.outbox import Outbox
 from storage.refusals import Refusals
 from storage.schema import make_engine
+from storage.shadows import Shadows
 
 _SQLITE = "sqlite:///"
 
@@ -26,11 +29,15 @@ class NothingKept(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """The index, the outbox, and the refusals in them."""
+    """What is kept, by what it is about, and where all of it is."""
 
     index: Index
     outbox: Outbox
     refusals: Refusals
+    cohort: CohortFacts
+    drift: Drift
+    shadows: Shadows
+    database: Database
 
 
 @contextmanager
@@ -46,13 +53,20 @@ def opened(config: Config) -> Iterator[Holdings]:
     try:
         database = Database(engine)
         database.create_schema()
-        yield Holdings(Index(database), Outbox(database), Refusals(database))
+        yield holdings_of(database)
     except SchemaMismatch as error:
         raise ConfigError(str(error)) from error
     except DatabaseUnavailable as error:
         raise NodeError(f"the database cannot be used: {error}; see storage.database_url") from error
     finally:
         engine.dispose()
+
+
+def holdings_of(database: Database) -> Holdings:
+    """What a database that is open holds."""
+    index, outbox, refusals = Index(database), Outbox(database), Refusals(database)
+    facts, drift, shadows = CohortFacts(database), Drift(database), Shadows(database)
+    return Holdings(index, outbox, refusals, facts, drift, shadows, database)
 
 
 def database_file(config: Config) -> Path | None:

@@ -1,166 +1,242 @@
-"""The reader: inference in a child process that may die and is started again.
+"""The readers: inference in child processes, one for each device, that may die and are started again.
 
-What can crash (decoders, the model, the GPU) runs only there; see `reader_process`. The node itself never imports
-torch, which takes seconds and hundreds of megabytes.
+No exam is lost with a child, and none pays for another. What a child held when it died is under suspicion: each of it
+is read once more, alone. Only a child that dies of an exam while it reads nothing else has failed at that exam.
+
+When a person has made another calibration, other operating points or another model count, the exams at hand are
+finished, and the next is read by a child that starts with what counts now.
 """
 
 from __future__ import annotations
 
-import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from ai.exam import Exam
 from ai.findings import Algorithm, ReadOutcome
+from ai.request import ReadRequest
 from node import logs
-from node.errors import ConfigError, ReaderDied, ReaderStopped
+from node.errors import (
+    ConfigError,
+    ReaderDied,
+    ReaderOutOfMemory,
+    ReaderStopped,
+    ReaderUnavailable,
+    ReadingFailed,
+)
+from node.in_force import stamp
+from node.reader_child import Child, ChildEnded, Place, Serving, places
 from node.settings import ReadingSettings
+from node.turns import Turns
 
 log = logs.get(__name__)
 
-_START_TIMEOUT_S = 120.0
+_FIRST_BACKOFF_S = 0.4
 _LONGEST_BACKOFF_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class ReadRequest:
-    """What the child is asked."""
-
-    exam: Exam
-    files: Mapping[str, Path]
-    revision: int
-
-
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """What the child says when it is ready: its model, and how many earlier exams its strategy looks at."""
-
-    algorithm: Algorithm
-    priors: int
-
-
 class Reader:
-    """One child process with one engine. Thread-safe: one exam at a time."""
+    """Reads exams on every device that is configured. Thread-safe; `room` exams at a time are of use."""
 
-    def __init__(self, settings: ReadingSettings) -> None:
-        self._settings = settings
-        self._lock = threading.Lock()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._pipe: Connection | None = None
-        self._deaths = 0
-        self._stopping = False
-        self._serving: Serving | None = None
+    def __init__(self, settings: ReadingSettings, *, niceness: int = 0) -> None:
+        """niceness: of the children, so that they give way to others."""
+        self._lanes = [_Lane(place) for place in places(settings, niceness)]
+        self.room = sum(lane.place.room for lane in self._lanes)
 
     @property
     def algorithm(self) -> Algorithm:
         """The detection model's identification, known once the reader has started."""
-        return self._served.algorithm
+        return self._serving.algorithm
 
     @property
     def priors(self) -> int:
         """How many of a woman's earlier exams a request should bring, known once the reader has started."""
-        return self._served.priors
+        return self._serving.priors
+
+    def wanted_priors(self) -> int:
+        """`priors`, of a reader that is started by its first exam. Raises ReaderUnavailable when it cannot start."""
+        if self._lanes[0].serving is None:
+            self._lanes[0].renew()
+        return self.priors
 
     @property
-    def _served(self) -> Serving:
-        if self._serving is None:
+    def pids(self) -> list[int]:
+        """Process ids of the children that live."""
+        return [pid for lane in self._lanes if (pid := lane.pid) is not None]
+
+    @property
+    def held(self) -> int:
+        """How many exams the children hold, unanswered."""
+        return sum(lane.held for lane in self._lanes)
+
+    @property
+    def _serving(self) -> Serving:
+        serving = self._lanes[0].serving
+        if serving is None:
             raise RuntimeError("the reader is not started")
-        return self._serving
+        return serving
+
+    def start(self) -> None:
+        """Start the children; returns when their models are loaded and their self-checks have passed.
+
+        Raises ConfigError with what is wrong when one cannot serve.
+        """
+        with ThreadPoolExecutor(len(self._lanes), thread_name_prefix="start") as pool:
+            list(pool.map(_Lane.start, self._lanes))
+
+    def read(self, exam: Exam, files: Mapping[str, Path], revision: int, *, alone: bool = False) -> ReadOutcome:
+        """Read one exam. alone: beside no other, for one that is under suspicion.
+
+        Raises ReadingFailed: ReaderDied when the child ended or took longer than reading.timeout_s and
+        ReaderOutOfMemory when it had too little, both only of an exam that it read alone; ReaderUnavailable when no
+        child can be started. Raises ReaderStopped after `stop`.
+        """
+        request = ReadRequest(exam, files, revision)
+        if not alone:
+            outcome = self._chosen().read(request)
+            if outcome is not None:
+                return outcome
+        return self._chosen().read_alone(request)
+
+    def stop(self) -> None:
+        """End the children, also in the middle of an exam: the exam's job is run again at the next start."""
+        for lane in self._lanes:
+            lane.stop()
+
+    def _chosen(self) -> _Lane:
+        """The one with the least to do, of those that can be started."""
+        return min(self._lanes, key=lambda lane: (not lane.usable, lane.turns.load / lane.place.room))
+
+
+class _Lane:
+    """One device: a child, and another one when it has died."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.turns = Turns(place.room)
+        self.serving: Serving | None = None
+        self._lock = threading.Lock()
+        self._child: Child | None = None
+        self._deaths = 0
+        self._unusable_until = 0.0
+        self._stopping = threading.Event()
+        self._stamp = (0, 0)
 
     @property
     def pid(self) -> int | None:
-        """Process id of the child, while there is one."""
-        return self._process.pid if self._process is not None else None
+        child = self._child
+        return child.pid if child is not None and not child.ended else None
+
+    @property
+    def held(self) -> int:
+        child = self._child
+        return child.held if child is not None else 0
+
+    @property
+    def usable(self) -> bool:
+        """False for a while after a child could not be started."""
+        return time.monotonic() >= self._unusable_until
 
     def start(self) -> None:
-        """Start the child; returns when its models are loaded and their self-check has passed.
-
-        Raises ConfigError with what is wrong when it cannot serve.
-        """
+        """Raises ConfigError."""
         with self._lock:
             self._start()
 
-    def read(self, exam: Exam, files: Mapping[str, Path], revision: int) -> ReadOutcome:
-        """Read one exam.
-
-        Raises ReaderDied when the child ended or took longer than reading.timeout_s, ReaderStopped after `stop`.
-        """
-        with self._lock:
-            if self._stopping:
-                raise ReaderStopped("the node is stopping")
-            if self._process is None or self._process.poll() is not None:
-                self._restart()
-            pipe = self._open_pipe()
+    def read(self, request: ReadRequest) -> ReadOutcome | None:
+        """Beside others. None when it failed, and another exam may be why."""
+        if self._is_outdated:
+            with self.turns.alone():
+                self.renew()
+        with self.turns.shared():
             try:
-                pipe.send(ReadRequest(exam, files, revision))
-                if not pipe.poll(self._settings.timeout_s):
-                    self._kill()
-                    raise ReaderDied(f"no answer within reading.timeout_s, {self._settings.timeout_s:g} s")
-                answer = pipe.recv()
-            except (EOFError, OSError) as error:
-                code = self._kill()
-                if self._stopping:
-                    raise ReaderStopped("the node is stopping") from error
-                raise ReaderDied(f"the reading process ended with exit code {code}") from error
+                return self._read(request)
+            except ChildEnded as ended:
+                if ended.held == 1:
+                    raise ReaderDied(str(ended)) from ended
+                log.warning("reader died with several exams; each is read alone", held=ended.held)
+                return None
+            except ReaderOutOfMemory:
+                return None
+
+    def read_alone(self, request: ReadRequest) -> ReadOutcome:
+        """See `Reader.read`."""
+        with self.turns.alone():
+            if self._is_outdated:
+                self.renew()
+            try:
+                return self._read(request)
+            except ChildEnded as ended:
+                raise ReaderDied(str(ended)) from ended
+
+    def renew(self) -> None:
+        """Start, or start anew, with what counts now. Raises ReaderUnavailable."""
+        with self._lock:
+            if self.serving is not None and not self._is_outdated:
+                return  # somebody else has just done it
+            if self._child is not None:
+                log.info("another calibration, operating points or model count; the reader starts anew")
+                self._child.end("another model or calibration counts")
+            self._started_again()
+
+    @property
+    def _is_outdated(self) -> bool:
+        """Whether a person decided something since the child started."""
+        child = self._child
+        return child is not None and not child.ended and self._stamp != stamp(self.place.settings)
+
+    def stop(self) -> None:
+        """Without the lock, which a child that is starting may hold for long."""
+        self._stopping.set()
+        if self._child is not None:
+            self._child.end("the node is stopping")
+
+    def _read(self, request: ReadRequest) -> ReadOutcome:
+        """Raises ChildEnded, ReadingFailed, ReaderStopped."""
+        try:
+            answer = self._living().read(request)
+        except ChildEnded as ended:
+            if self._stopping.is_set():
+                raise ReaderStopped("the node is stopping") from ended
+            if ended.held == 0:  # it had ended before, and nobody knew
+                return self._read(request)
+            raise
         if isinstance(answer, ReadOutcome):
             self._deaths = 0
             return answer
-        raise ReaderDied(str(answer))
+        raise (ReaderOutOfMemory if answer.out_of_memory else ReadingFailed)(answer.why)
 
-    def stop(self) -> None:
-        """End the child, also in the middle of an exam: the exam's job is run again at the next start."""
-        self._stopping = True
-        process = self._process
-        if process is not None:
-            process.kill()
-            process.wait()
+    def _living(self) -> Child:
+        with self._lock:
+            if self._stopping.is_set():
+                raise ReaderStopped("the node is stopping")
+            if self._child is not None and not self._child.ended:
+                return self._child
+            return self._restarted()
 
-    def _start(self) -> None:
-        near, far = socket.socketpair()
-        with far:
-            command = [sys.executable, "-m", "node.reader_process", str(far.fileno())]
-            process = subprocess.Popen(command, pass_fds=[far.fileno()], stdin=subprocess.DEVNULL)
-        ours = Connection(near.detach())
-        self._process, self._pipe = process, ours
-        ours.send(self._settings)
-        try:
-            answer = ours.recv() if ours.poll(_START_TIMEOUT_S) else "no answer from the reading process"
-        except EOFError:
-            answer = f"the reading process ended at start with exit code {process.wait()}"
-        if not isinstance(answer, Serving):
-            self._kill()
-            raise ConfigError(f"reading.bundles: the models cannot serve: {answer}")
-        self._serving, model = answer, answer.algorithm
-        log.info("reader ready", reader_pid=process.pid, algorithm=model.name, version=model.version)
-
-    def _restart(self) -> None:
-        self._kill()
+    def _restarted(self) -> Child:
         self._deaths += 1
-        backoff_s = min(_LONGEST_BACKOFF_S, 0.2 * 2 ** min(self._deaths, 10))
+        backoff_s = min(_LONGEST_BACKOFF_S, _FIRST_BACKOFF_S * 2 ** min(self._deaths - 1, 10))
         log.warning("reader died; starting it again", deaths=self._deaths, backoff_s=backoff_s)
-        time.sleep(backoff_s)
+        if self._stopping.wait(backoff_s):
+            raise ReaderStopped("the node is stopping")
+        return self._started_again()
+
+    def _started_again(self) -> Child:
         try:
-            self._start()
+            return self._start()
         except ConfigError as error:
-            raise ReaderDied(str(error)) from error
+            if self._stopping.is_set():
+                raise ReaderStopped("the node is stopping") from error
+            self._unusable_until = time.monotonic() + _LONGEST_BACKOFF_S
+            raise ReaderUnavailable(str(error)) from error
 
-    def _kill(self) -> int | None:
-        process, self._process = self._process, None
-        if self._pipe is not None:
-            self._pipe.close()
-            self._pipe = None
-        if process is None:
-            return None
-        process.kill()
-        return process.wait()
-
-    def _open_pipe(self) -> Connection:
-        if self._pipe is None:
-            raise ReaderDied("the reading process is not running")
-        return self._pipe
+    def _start(self) -> Child:
+        self._stamp = stamp(self.place.settings)
+        self._child = child = Child(self.place)
+        if self._stopping.is_set():  # `stop` may have looked before there was one
+            child.end("the node is stopping")
+        self.serving = child.ready()
+        return child

@@ -55,7 +55,9 @@ def reading_lines(reading: Reading) -> Iterator[str]:
         yield f"left out: {reason.sop_instance_uid}: {reason.sentence}"
     model = reading.algorithm
     if reading.stratum is not None:
-        yield f"calibration {reading.calibration_version}, strategy {reading.strategy}, stratum {reading.stratum}"
+        points = reading.operating_points_version or "unknown"
+        yield f"calibration {reading.calibration_version}, operating points {points}"
+        yield f"strategy {reading.strategy}, stratum {reading.stratum}"
     yield f"model: {model.name} {model.version}, weights {model.weights_sha256[:16]}. {model.labelling}".rstrip()
     for each in reading.inputs:
         yield f"input {each.standard_view}: pixels sha256 {each.pixel_sha256[:16]}, {each.sop_instance_uid}"

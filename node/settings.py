@@ -67,6 +67,12 @@ AETitle = Annotated[
 Address = Annotated[
     str | None, AfterValidator(_address), Allowed("an IP address, a network such as 10.1.2.0/24, or null")
 ]
+Devices = Annotated[
+    tuple[Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")], ...],
+    BeforeValidator(_listed),
+    Field(min_length=1),
+    Allowed("cpu, cuda (the first GPU) or cuda:N, or a list of these"),
+]
 Name = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"),
@@ -77,6 +83,7 @@ ListenPort = Annotated[int, Field(ge=0, le=65535), Allowed("an integer from 1 to
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 Percentile = Annotated[float, Field(gt=0, lt=100)]
 FilePath = Annotated[Path, AfterValidator(_in_folder)]
+BundleName = Annotated[str, AfterValidator(_bundle_in_folder)]
 Patterns = Annotated[
     tuple[str, ...], BeforeValidator(_listed), Allowed("a text or a list of texts; * stands for any characters")
 ]
@@ -253,7 +260,7 @@ class OperatingPoints(Settings):
 class ReadingSettings(Settings):
     """How exams are read."""
 
-    bundles: tuple[Annotated[str, AfterValidator(_bundle_in_folder)], ...] = Field(
+    bundles: tuple[BundleName, ...] = Field(
         default=("demo",), description="Model bundles: a shipped one's name, or a path to a folder or .zip."
     )
     strategy: str = Field(default="screening", min_length=1, description="Way of turning model outputs into a reading.")
@@ -269,10 +276,15 @@ class ReadingSettings(Settings):
         default=Path("mammo-node-data/calibration"),
         description="Folder of the calibrations that `mammo-node calibrate apply` makes count, with their history.",
     )
-    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$"), Allowed("cpu, cuda, or cuda:N for one GPU")] = Field(
-        default="cpu", description="Where models run."
+    device: Devices = Field(default=("cpu",), description="Where models run: one reading process for each name.")
+    threads: int | None = Field(default=None, ge=1, le=1024, description="CPU threads of each; null: a share of them.")
+    batch: int | None = Field(
+        default=None, ge=1, le=64, description="Exams computed together, at most; null: 1 on cpu, 4 on cuda."
     )
-    threads: int | None = Field(default=None, ge=1, le=1024, description="CPU threads of a reader; null: one per core.")
+    batch_wait_ms: float = Field(default=5.0, ge=0, le=1000, description="Time for a batch to fill.")
+    prefetch: int | None = Field(
+        default=None, ge=0, le=256, description="Exams decoded ahead, some 200 MB each; null: 1 on cpu, 8 on cuda."
+    )
     max_attempts: int = Field(default=3, ge=1, le=100, description="Failed attempts before an exam is NOT_READ.")
     timeout_s: Seconds = Field(
         default=600.0, description="A reading that takes longer is stopped and counts as failed."
@@ -304,6 +316,11 @@ class StorageSettings(Settings):
     def lock_file(self) -> Path:
         """Held by the node that works on these objects, for as long as it lives."""
         return self.object_folder / ".lock"
+
+    @property
+    def pseudonym_key_file(self) -> Path:
+        """The secret that women's pseudonyms in exported tables are made with."""
+        return self.object_folder / ".pseudonym-key"
 
 
 class WebSettings(Settings):

@@ -17,6 +17,8 @@ need orthanc-dicomweb /usr/share/orthanc/plugins/libOrthancDicomWeb.so
 need openssl openssl
 need chromium chromium
 need npm npm
+need r-base-core Rscript
+need r-cran-proc /usr/lib/R/site-library/pROC
 
 install_packages() {
     echo "installing for the tests: ${packages[*]}"

@@ -9,7 +9,10 @@ from sqlalchemy import Engine, select
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from storage import schema
+from storage import schema, schema_cohort, schema_watch
+
+#: Each adds its own tables to the one metadata.
+SCHEMA_MODULES = (schema, schema_cohort, schema_watch)
 
 
 class SchemaMismatch(RuntimeError):

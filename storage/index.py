@@ -15,7 +15,7 @@ from sqlalchemy import case, delete, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from storage import records, schema
+from storage import records, schema, schema_watch
 from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.records import StudyState
@@ -245,6 +245,7 @@ class Index:
                 schema.ReadingRow,
                 schema.InstanceRow,
                 schema.EventRow,
+                schema_watch.ShadowReadingRow,
             )
             for table in tables:
                 session.execute(delete(table).where(table.study_instance_uid == study_instance_uid))

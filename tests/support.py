@@ -27,6 +27,7 @@ PACKAGES = {
     "Orthanc": "orthanc",
     "java": "default-jre-headless",
     "tshark": "tshark",
+    "Rscript": "r-base-core",
 }
 DCMTK = (
     "dcmdump dcmconv dcmdjpeg dcmcjpeg dcmqrscp dcmsend dsrdump dump2dcm echoscu findscu getscu img2dcm movescu "
@@ -52,6 +53,13 @@ def require_tool(name: str) -> str:
     if path is None:
         absent(f"{name} is not installed: apt-get install {PACKAGES.get(name, name)}")
     return str(path)
+
+
+def require_r_package(name: str) -> None:
+    """Skip the test, with the command that installs it, where R has no such package."""
+    command = [require_tool("Rscript"), "--vanilla", "-e", f"library({name})"]
+    if subprocess.run(command, capture_output=True, timeout=120, check=False).returncode != 0:
+        absent(f"R has no package {name}: apt-get install r-cran-{name.casefold()}")
 
 
 def shared_data(folder: str) -> Path:
@@ -101,7 +109,7 @@ class Process:
     def output(self) -> str:
         return "".join(self.lines)
 
-    def wait_for_line(self, part: str, timeout_s: float = 30) -> str:
+    def wait_for_line(self, part: str, timeout_s: float = 90) -> str:
         """The first line that contains `part`; fails, with the output, when there is none in time."""
         end = time.monotonic() + timeout_s
         while True:

@@ -305,6 +305,7 @@ _OF_THE_EXAM = {
     ReasonCode.PATIENT_SEX,
     ReasonCode.READER_FAILED,
     ReasonCode.MODEL_FAILED,
+    ReasonCode.OUT_OF_MEMORY,
 }
 
 

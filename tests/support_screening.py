@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from node.dimse import scu
 from node.settings import Peer
 from storage.index import Index
 from storage.outbox import Outbox
-from storage.records import Instance, StoredReading, StudyState
+from storage.records import Instance, Refusal, StoredReading, StudyState
 from tests.support import wait_until
 from tests.support_exams import as_file, exam, settings
 
@@ -120,7 +120,9 @@ def other_evidence(report: Dataset) -> dict[str, set[str]]:
     }
 
 
-def keep_reading(index: Index, outbox: Outbox, reading: Reading, study_date: str) -> None:
+def keep_reading(
+    index: Index, outbox: Outbox, reading: Reading, study_date: str, refusals: Sequence[Refusal] = ()
+) -> None:
     """An answered exam in a node's records, with this reading and no files."""
     now, study = datetime.now(UTC), reading.study_instance_uid
     instance = Instance(
@@ -149,5 +151,6 @@ def keep_reading(index: Index, outbox: Outbox, reading: Reading, study_date: str
             category=reading.category,
             previews={},
             saved_at=now,
-        )
+        ),
+        refusals,
     )

@@ -1,7 +1,8 @@
 """Models: one module each, named as in a bundle's card. A module offers
 
     CARD: the ModelCard of this kind of model, as data
-    build(card: ModelCard, weights: Weights) -> DetectionModel or CompositionModel, as CARD.task says
+    build(card: ModelCard, weights: Weights, device: torch.device = CPU) -> DetectionModel or CompositionModel, as
+        CARD.task says, on the device
     fresh(seed: int) -> Weights, untrained ones of the right shapes: where training starts, and what tests use
 
 `build` copies the weights into a network in evaluation mode and raises ValueError when they do not fit.
@@ -11,17 +12,19 @@ Files that begin with "_" are shared.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from ai import extensions
+from ai.device import CPU
 from ai.exam import StandardView
 from ai.findings import FindingType, ViewDetail
 from ai.geometry import Geometry
@@ -92,9 +95,16 @@ class ViewOutput:
 
 
 class DetectionModel(Protocol):
-    """Looks for cancer in the views of one exam."""
+    """Looks for cancer in views, in two steps, so that the next exams are prepared while one is computed."""
 
-    def detect(self, views: Mapping[StandardView, BreastImage]) -> dict[StandardView, ViewOutput]: ...
+    def prepare(self, view: BreastImage) -> Any:
+        """What `answer` needs of a view. Called on any thread, several at a time; computes on the CPU alone."""
+
+    def answer(self, inputs: Sequence[Any]) -> list[ViewOutput]:
+        """One output per input, in order: the views of one exam, or of several. An answer depends on its input alone.
+
+        Called on one thread at a time.
+        """
 
 
 class CompositionModel(Protocol):
@@ -108,9 +118,16 @@ class ModelModule(Protocol):
 
     CARD: ModelCard
 
-    def build(self, card: ModelCard, weights: Weights) -> DetectionModel | CompositionModel: ...
+    def build(
+        self, card: ModelCard, weights: Weights, device: torch.device = CPU
+    ) -> DetectionModel | CompositionModel: ...
 
     def fresh(self, seed: int) -> Weights: ...
+
+
+def detect(model: DetectionModel, views: Mapping[StandardView, BreastImage]) -> dict[StandardView, ViewOutput]:
+    """The model's answers on the views of one exam. Raises ValueError when it leaves one unanswered."""
+    return dict(zip(views, model.answer([model.prepare(view) for view in views.values()]), strict=True))
 
 
 def offered() -> tuple[str, ...]:

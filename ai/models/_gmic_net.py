@@ -34,7 +34,7 @@ class NetOutput:
     """One view's answers. Scores: (2,), benign then malignant, 0–1; `scores` is the one meant to be used.
 
     saliency: (2, 46, 30), 0–1. corners: (6, 2), row and column of each patch's first pixel in the input, as chosen.
-    attention: (6,), sums to 1.
+    attention: (6,), sums to 1. All on the CPU.
     """
 
     scores: Tensor
@@ -111,9 +111,9 @@ class _GlobalNet(nn.Module):
     def _pooled_first_conv(self, values: Tensor) -> Tensor:
         """The first convolution, then the maximum of 3 × 3 at every second place; strip by strip, the same numbers."""
         rows = ((values.shape[2] - 1) // 2 + 1 - 3) // 2 + 1
-        strips = []
-        for first in range(0, rows, _STRIP_ROWS):
-            last = min(first + _STRIP_ROWS, rows)
+        strips, height = [], _STRIP_ROWS if values.device.type == "cpu" else rows
+        for first in range(0, rows, height):
+            last = min(first + height, rows)
             top, bottom = 4 * first - 3, 4 * last + 4  # the input rows under convolution rows 2·first to 2·last
             part = values[:, :, max(top, 0) : bottom]
             part = functional.pad(part, (0, 0, max(-top, 0), max(bottom - values.shape[2], 0)))
@@ -188,7 +188,7 @@ class _SaliencyHead(nn.Module):
 
 
 class GmicNet(nn.Module):
-    """One view at a time: (1, 1, 2944, 1920) → NetOutput. percent_t: share of a map's cells that its score averages."""
+    """(n, 1, 2944, 1920) → NetOutput of each view. percent_t: share of a map's cells that its score averages."""
 
     def __init__(self, percent_t: float) -> None:
         super().__init__()
@@ -201,27 +201,27 @@ class GmicNet(nn.Module):
         self.classifier_linear = nn.Linear(wide, CLASSES, bias=False)
         self.fusion_dnn = nn.Linear(_GLOBAL_WIDTHS[-1] + wide, CLASSES)
 
-    def forward(self, view: Tensor) -> NetOutput:
+    def forward(self, views: Tensor) -> list[NetOutput]:
         """Raises ValueError for another shape."""
-        if view.shape != (1, 1, ROWS, COLUMNS):
-            raise ValueError(f"the network takes (1, 1, {ROWS}, {COLUMNS}), not {tuple(view.shape)}")
-        features = self.ds_net(view)
-        saliency = self.left_postprocess_net(features)[0]
-        corners = patch_corners(saliency)
-        patches = torch.stack([view[0, :, row : row + PATCH, column : column + PATCH] for row, column in corners])
-        hidden = self.dn_resnet(patches)
+        if views.shape[1:] != (1, ROWS, COLUMNS):
+            raise ValueError(f"the network takes (n, 1, {ROWS}, {COLUMNS}), not {tuple(views.shape)}")
+        features = self.ds_net(views)
+        saliency = self.left_postprocess_net(features)
+        corners = patch_corners(saliency).cpu()
+        hidden = self.dn_resnet(_patches(views, corners)).unflatten(0, (len(views), PATCHES))
         gate = torch.tanh(self.mil_attn_V(hidden)) * torch.sigmoid(self.mil_attn_U(hidden))
-        attention = torch.softmax(self.mil_attn_w(gate)[:, 0], dim=0)
-        local = attention @ hidden
-        whole = torch.cat((features.amax(dim=(2, 3))[0], local))
-        return NetOutput(
-            scores=torch.sigmoid(self.fusion_dnn(whole)),
-            global_scores=self._top_mean(saliency),
-            local_scores=torch.sigmoid(self.classifier_linear(local)),
-            saliency=saliency,
-            corners=corners,
-            attention=attention,
+        attention = torch.softmax(self.mil_attn_w(gate)[:, :, 0], dim=1)
+        local = (attention[:, None] @ hidden)[:, 0]
+        whole = torch.cat((features.amax(dim=(2, 3)), local), dim=1)
+        answers = (
+            torch.sigmoid(self.fusion_dnn(whole)),
+            self._top_mean(saliency),
+            torch.sigmoid(self.classifier_linear(local)),
+            saliency,
+            corners,
+            attention,
         )
+        return [NetOutput(*each) for each in zip(*(answer.cpu() for answer in answers), strict=True)]
 
     def fused(self) -> GmicNet:
         """The network for reading: what can be computed once is. The answers differ by rounding, some 1e-6."""
@@ -233,22 +233,40 @@ class GmicNet(nn.Module):
         return self
 
     def _top_mean(self, saliency: Tensor) -> Tensor:
-        cells = saliency.flatten(1)
-        return cells.topk(round(cells.shape[1] * self.percent_t), dim=1).values.mean(dim=1)
+        cells = saliency.flatten(2)
+        return cells.topk(round(cells.shape[2] * self.percent_t), dim=2).values.mean(dim=2)
+
+
+def _patches(views: Tensor, corners: Tensor) -> Tensor:
+    """(n, 1, 2944, 1920) and (n, 6, 2) → (6 n, 1, 256, 256): the six of the first view, then the next one's."""
+    cut = [
+        view[:, row : row + PATCH, column : column + PATCH]
+        for view, places in zip(views, corners.tolist(), strict=True)
+        for row, column in places
+    ]
+    return torch.stack(cut)
 
 
 def patch_corners(saliency: Tensor) -> Tensor:
-    """(2, 46, 30) → (6, 2): row and column of the patches' first pixels in the input, the most salient first.
+    """(n, 2, 46, 30) → (n, 6, 2): row and column of the patches' first pixels in the input, the most salient first.
 
     Each map is stretched to 0–1 and both are added; a patch lies where the sum is highest on average, and what it
     covers counts no more for the next ones. A patch of four by four cells never reaches past the input's border.
     """
-    low, high = saliency.amin(dim=(1, 2), keepdim=True), saliency.amax(dim=(1, 2), keepdim=True)
-    rest = ((saliency - low) / (high - low).clamp_min(torch.finfo(saliency.dtype).tiny)).sum(dim=0)
+    low, high = saliency.amin(dim=(2, 3), keepdim=True), saliency.amax(dim=(2, 3), keepdim=True)
+    rest = ((saliency - low) / (high - low).clamp_min(torch.finfo(saliency.dtype).tiny)).sum(dim=1)
+    rows, columns = (torch.arange(size, device=saliency.device) for size in rest.shape[1:])
     corners = []
     for _ in range(PATCHES):
-        means = functional.avg_pool2d(rest[None, None], _PATCH_CELLS, 1)[0, 0]
-        row, column = divmod(int(means.argmax()), means.shape[1])
-        rest[row : row + _PATCH_CELLS, column : column + _PATCH_CELLS] = 0.0
-        corners.append((row * CELL, column * CELL))
-    return torch.tensor(corners)
+        means = functional.avg_pool2d(rest[:, None], _PATCH_CELLS, 1)[:, 0]
+        best = means.flatten(1).argmax(dim=1)
+        row, column = best // means.shape[2], best % means.shape[2]
+        covered = _within(rows, row)[:, :, None] & _within(columns, column)[:, None, :]
+        rest = rest.masked_fill(covered, 0.0)
+        corners.append(torch.stack((row, column), dim=1) * CELL)
+    return torch.stack(corners, dim=1)
+
+
+def _within(cells: Tensor, first: Tensor) -> Tensor:
+    """(cells,) and (n,) → (n, cells): which lie in the patch that begins there."""
+    return (cells >= first[:, None]) & (cells < first[:, None] + _PATCH_CELLS)

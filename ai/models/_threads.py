@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 
-from ai.exam import StandardView
-from ai.models import ViewOutput
-from ai.pixels import BreastImage
 from ai.spread import spread
 
-OneView = Callable[[tuple[StandardView, BreastImage]], ViewOutput]
+_Input = TypeVar("_Input")
+_Output = TypeVar("_Output")
 
 
-def each_view(detect: OneView, views: Mapping[StandardView, BreastImage]) -> dict[StandardView, ViewOutput]:
-    """`detect` of each view, as many at a time as torch has threads. It must enter inference mode by itself."""
-    with threads_shared(len(views)) as workers:
-        return dict(zip(views, spread(detect, views.items(), workers), strict=True))
+def each_view(answer: Callable[[_Input], _Output], inputs: Sequence[_Input]) -> list[_Output]:
+    """`answer` to each view, as many at a time as torch has threads. It must enter inference mode by itself."""
+    with threads_shared(len(inputs)) as workers:
+        return spread(answer, inputs, workers)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ai.device import CPU
 from ai.exam import ImageLaterality, StandardView, ViewPosition
 from ai.models import ModelCard, Task, Weights
 from ai.pixels import BreastImage
@@ -65,6 +66,7 @@ class DensityModel:
 
     def __init__(self, net: HistogramNet) -> None:
         self._net = net.eval()
+        self._device = net.fc1.weight.device
 
     def assess(self, views: Mapping[StandardView, BreastImage]) -> tuple[float, float, float, float]:
         """Probabilities of a, b, c and d. Raises KeyError when one of the four views is missing."""
@@ -73,19 +75,19 @@ class DensityModel:
     @torch.inference_mode()
     def from_features(self, features: NDArray[np.float64]) -> tuple[float, float, float, float]:
         """Probabilities from 200 histogram shares: 50 each of L CC, R CC, L MLO and R MLO."""
-        logits = self._net(torch.from_numpy(features.astype(np.float32))[None])
+        logits = self._net(torch.from_numpy(features.astype(np.float32))[None].to(self._device))
         a, b, c, d = torch.softmax(logits, dim=1)[0].tolist()
         return a, b, c, d
 
 
-def build(card: ModelCard, weights: Weights) -> DensityModel:
+def build(card: ModelCard, weights: Weights, device: torch.device = CPU) -> DensityModel:
     """The model with these weights. Raises ValueError when they do not fit."""
     net = HistogramNet()
     try:
         net.load_state_dict(dict(weights))
     except RuntimeError as error:
         raise ValueError(f"the weights do not fit {card.module}: {error}") from error
-    return DensityModel(net)
+    return DensityModel(net.to(device))
 
 
 def fresh(seed: int) -> Weights:

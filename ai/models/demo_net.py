@@ -7,19 +7,21 @@ is a logistic function of both maps' highest cells; a finding is a peak of a map
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ai.exam import StandardView
+from ai.device import CPU, staged, together
 from ai.findings import FindingType
 from ai.geometry import Geometry
 from ai.models import Candidate, ModelCard, Task, ViewOutput, Weights
 from ai.models._input import CHANNELS, NetworkInput, network_input
 from ai.models._peaks import candidates
+from ai.models._threads import each_view
 from ai.pixels import BreastImage
 
 CARD = ModelCard(
@@ -112,21 +114,30 @@ def cells_inside(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return inside
 
 
-@torch.inference_mode()
 def look(net: DemoNet, values: NDArray[np.float32], mask: NDArray[np.bool_]) -> tuple[NDArray[np.float32], float]:
     """Smoothed saliency logits (2, rows, columns) of one view, and the view's probability."""
     device = net.pooled.weight.device
-    batch = torch.from_numpy(values[None]).to(device).contiguous(memory_format=torch.channels_last)
-    inside = torch.from_numpy(cells_inside(mask)[None]).to(device)
+    return _looked(net, [staged(values, device)], [staged(cells_inside(mask), device)])[0]
+
+
+@torch.inference_mode()
+def _looked(net: DemoNet, values: list[Tensor], inside: list[Tensor]) -> list[tuple[NDArray[np.float32], float]]:
+    """Of views of one size what `look` says of one."""
+    device = net.pooled.weight.device
+    batch, breast = together(values, device).contiguous(memory_format=torch.channels_last), together(inside, device)
     logits = net(batch).float()
-    logit = float(net.view_logit(net.features(logits, inside)))
-    return smoothed(logits, inside)[0].cpu().numpy(), float(1.0 / (1.0 + np.exp(-np.float64(logit))))
+    views = net.view_logit(net.features(logits, breast)).tolist()
+    probabilities = [float(1.0 / (1.0 + np.exp(-np.float64(logit)))) for logit in views]
+    return list(zip(smoothed(logits, breast).cpu().numpy(), probabilities, strict=True))
 
 
 def detect_one(net: DemoNet, prepared: NetworkInput) -> ViewOutput:
     """What the network says of one view."""
-    salient, probability = look(net, prepared.values, prepared.mask)
-    geometry = prepared.geometry.cells(CELL)
+    return _view_output(*look(net, prepared.values, prepared.mask), prepared.geometry)
+
+
+def _view_output(salient: NDArray[np.float32], probability: float, geometry: Geometry) -> ViewOutput:
+    geometry = geometry.cells(CELL)
     suspicion = (1.0 / (1.0 + np.exp(-salient))).astype(np.float32)
     return ViewOutput(
         probability=probability,
@@ -136,25 +147,61 @@ def detect_one(net: DemoNet, prepared: NetworkInput) -> ViewOutput:
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class DemoView:
+    """A view ready for the network. values: (2, rows, columns), inside: of its cells, both staged for the device."""
+
+    values: Tensor
+    inside: Tensor
+    geometry: Geometry
+
+
 class DemoModel:
     """The network with its weights, in evaluation mode, float32."""
 
     def __init__(self, net: DemoNet) -> None:
         self.net = net.eval()
+        self._device = net.pooled.weight.device
 
-    def detect(self, views: Mapping[StandardView, BreastImage]) -> dict[StandardView, ViewOutput]:
-        """One output per view. The views are of different sizes, so each goes through the network alone."""
-        return {standard: detect_one(self.net, network_input(image)) for standard, image in views.items()}
+    def prepare(self, view: BreastImage) -> DemoView:
+        """The view on the network's grid."""
+        prepared = network_input(view)
+        inside = staged(cells_inside(prepared.mask), self._device)
+        return DemoView(staged(prepared.values, self._device), inside, prepared.geometry)
+
+    def answer(self, inputs: Sequence[DemoView]) -> list[ViewOutput]:
+        """On the CPU a thread for each view; on CUDA those of one size together (most sizes differ)."""
+        if self._device.type == "cpu":
+            return each_view(self._answer_one, inputs)
+        answers: dict[int, ViewOutput] = {}
+        for numbers in _by_size(inputs):
+            answers |= zip(numbers, self._answer_together([inputs[number] for number in numbers]), strict=True)
+        return [answers[number] for number in range(len(inputs))]
+
+    def _answer_one(self, view: DemoView) -> ViewOutput:
+        return self._answer_together([view])[0]
+
+    def _answer_together(self, views: Sequence[DemoView]) -> list[ViewOutput]:
+        looked = _looked(self.net, [view.values for view in views], [view.inside for view in views])
+        return [_view_output(*found, view.geometry) for view, found in zip(views, looked, strict=True)]
 
 
-def build(card: ModelCard, weights: Weights) -> DemoModel:
+def _by_size(inputs: Sequence[DemoView]) -> list[list[int]]:
+    """The numbers of the views, those of one size together."""
+    sizes: dict[tuple[int, ...], list[int]] = {}
+    for number, view in enumerate(inputs):
+        sizes.setdefault(tuple(view.values.shape), []).append(number)
+    return list(sizes.values())
+
+
+def build(card: ModelCard, weights: Weights, device: torch.device = CPU) -> DemoModel:
     """The model with these weights. Raises ValueError when they do not fit."""
     net = DemoNet()
     try:
         net.load_state_dict(dict(weights))
     except RuntimeError as error:
         raise ValueError(f"the weights do not fit {card.module}: {error}") from error
-    return DemoModel(net.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+    return DemoModel(net.to(device, memory_format=torch.channels_last))  # type: ignore[call-overload]
 
 
 def fresh(seed: int) -> Weights:

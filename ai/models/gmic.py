@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ai.exam import StandardView
+from ai.device import CPU, staged, together
 from ai.findings import FindingType, NetworkDetail, Region, RegionOfInterest, ViewDetail
 from ai.geometry import Geometry
 from ai.models import Candidate, ModelCard, Task, ViewOutput, Weights
@@ -51,41 +51,69 @@ _MALIGNANT = CARD.labels.index("malignant")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class GmicView:
+    """A view ready for the networks. values: (1, 2944, 1920), staged for the device."""
+
+    image: BreastImage
+    values: torch.Tensor
+    geometry: Geometry
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class GmicModel:
-    """Networks by name, in evaluation mode, float32."""
+    """Networks by name, in evaluation mode, float32, all on `device`."""
 
     networks: Mapping[str, GmicNet]
+    device: torch.device = CPU
 
-    def detect(self, views: Mapping[StandardView, BreastImage]) -> dict[StandardView, ViewOutput]:
-        """One output per view."""
-        return each_view(self._detect_one, views)
+    def prepare(self, view: BreastImage) -> GmicView:
+        """The window of the view that the networks see."""
+        prepared = gmic_input(view)
+        return GmicView(view, staged(prepared.values[None], self.device), prepared.geometry)
+
+    def answer(self, inputs: Sequence[GmicView]) -> list[ViewOutput]:
+        """On CUDA all views together; on the CPU, where that gains nothing, a thread for each."""
+        if self.device.type == "cpu":
+            return each_view(self._answer_one, inputs)
+        return self._answer_together(inputs)
+
+    def _answer_one(self, view: GmicView) -> ViewOutput:
+        return self._answer_together([view])[0]
 
     @torch.inference_mode()
-    def _detect_one(self, view: tuple[StandardView, BreastImage]) -> ViewOutput:
-        standard, image = view
-        prepared = gmic_input(image)
-        batch = torch.from_numpy(prepared.values)[None, None]
-        outputs = {name: network(batch) for name, network in self.networks.items()}
-        networks = [_network_detail(name, output, image, prepared.geometry) for name, output in outputs.items()]
-        scores = {label: float(np.mean([network.scores[label] for network in networks])) for label in CARD.labels}
-        geometry = prepared.geometry.cells(CELL)
-        saliency = np.where(_in_the_crop(geometry), mean_saliency(list(outputs.values())), np.float32(0.0))
-        found = candidates(saliency, geometry, FindingType.SUSPICIOUS_REGION)
-        return ViewOutput(
-            probability=scores["malignant"],
-            suspicion=saliency,
-            geometry=geometry,
-            candidates=tuple(_limited(candidate, scores["malignant"]) for candidate in found),
-            detail=ViewDetail(
-                sop_instance_uid=image.view.sop_instance_uid,
-                standard_view=standard,
-                scores=scores,
-                networks=tuple(networks),
-            ),
-        )
+    def _answer_together(self, views: Sequence[GmicView]) -> list[ViewOutput]:
+        batch = together([view.values for view in views], self.device)
+        by_network = {name: network(batch) for name, network in self.networks.items()}
+        return [
+            _view_output(view, {name: outputs[number] for name, outputs in by_network.items()})
+            for number, view in enumerate(views)
+        ]
 
 
-def build(card: ModelCard, weights: Weights) -> GmicModel:
+def _view_output(view: GmicView, outputs: Mapping[str, NetOutput]) -> ViewOutput:
+    networks = [_network_detail(name, output, view.image, view.geometry) for name, output in outputs.items()]
+    scores = {label: float(np.mean([network.scores[label] for network in networks])) for label in CARD.labels}
+    geometry = view.geometry.cells(CELL)
+    saliency = np.where(_in_the_crop(geometry), mean_saliency(list(outputs.values())), np.float32(0.0))
+    found = candidates(saliency, geometry, FindingType.SUSPICIOUS_REGION)
+    standard = view.image.view.standard_view
+    if standard is None:
+        raise ValueError("the networks know CC and MLO views of a known side only")
+    return ViewOutput(
+        probability=scores["malignant"],
+        suspicion=saliency,
+        geometry=geometry,
+        candidates=tuple(_limited(candidate, scores["malignant"]) for candidate in found),
+        detail=ViewDetail(
+            sop_instance_uid=view.image.view.sop_instance_uid,
+            standard_view=standard,
+            scores=scores,
+            networks=tuple(networks),
+        ),
+    )
+
+
+def build(card: ModelCard, weights: Weights, device: torch.device = CPU) -> GmicModel:
     """The model with these weights: for each network its name, a dot, and the published parameter's name.
 
     `<name>.percent_t`, a number, is 0.02 where it is missing. Raises ValueError when the weights do not fit.
@@ -97,7 +125,7 @@ def build(card: ModelCard, weights: Weights) -> GmicModel:
     if not states:
         raise ValueError(f"the weights do not fit {card.module}: there are none")
     try:
-        return GmicModel({name: _network(state) for name, state in states.items()})
+        return GmicModel({name: _network(state).to(device) for name, state in states.items()}, device)
     except RuntimeError as error:
         raise ValueError(f"the weights do not fit {card.module}: {error}") from error
 

@@ -11,16 +11,18 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from ai.calibration import OperatingPoints, ReferenceWindow
+from ai.calibration import ReferenceWindow
 from ai.proposals import FEWEST, Proposal, ScoredExam, StratumProposal, by_stratum, propose
 from node import calibration_samples, console, holdings
 from node.calibration_samples import Period, Sample
-from node.calibrations import Calibrations, Entry, ServedModel, served_model
+from node.calibrations import Calibrations, ServedModel
 from node.config import Config
 from node.console import ConfigOption, ExitCode, JsonOption
 from node.errors import ConfigError
 from node.holdings import NothingKept
 from node.identity import SOFTWARE_VERSION
+from node.in_force import in_force
+from node.ledger import Entry
 
 _GROUP = typer.Typer(
     help="Propose reference windows from unlabelled exams; apply, revert and history are commands below it.",
@@ -144,16 +146,15 @@ def history(config: ConfigOption = None, json: JsonOption = False) -> None:
 
 def _kept(config: Path | None) -> tuple[Config, ServedModel, Calibrations]:
     settings = console.configuration(config)
-    return settings, served_model(settings.reading), Calibrations(settings.reading.calibration_folder)
+    return settings, in_force(settings.reading).model, Calibrations(settings.reading.calibration_folder)
 
 
 def _tell(settings: Config, entry: Entry, json: bool) -> None:
     if json:
         console.print_json(entry.model_dump(mode="json"))
         return
-    console.say(f"calibration {entry.version} counts from the next start on")
-    if holdings.node_runs(settings):
-        console.say("the node runs with the one before: restart it to use this one")
+    runs = "; the running node takes it up by itself" if holdings.node_runs(settings) else ""
+    console.say(f"calibration {entry.version} counts from the next exam on{runs}")
 
 
 def _sample(settings: Config, model: ServedModel, table: Path | None, period: Period, most: int) -> Sample:
@@ -173,9 +174,8 @@ def _date(option: str, value: str) -> str:
 
 
 def _proposal(settings: Config, sample: Sample, groups: Sequence[Sequence[ScoredExam]], by: str) -> Proposal:
-    model = served_model(settings.reading)
-    current = Calibrations(settings.reading.calibration_folder).current(model)
-    points = OperatingPoints.model_validate(settings.reading.operating_points.model_dump())
+    now = in_force(settings.reading)
+    model, current = now.model, now.calibration
     return Proposal(
         made_at=datetime.now(UTC),
         made_by=by,
@@ -188,7 +188,7 @@ def _proposal(settings: Config, sample: Sample, groups: Sequence[Sequence[Scored
         scale=sample.scale,
         based_on=current.version,
         pooled=ReferenceWindow.of(np.array([exam.score for exams in groups for exam in exams])),
-        strata=tuple(propose(exams, current, points) for exams in groups),
+        strata=tuple(propose(exams, current, now.points.of(exams[0].stratum)) for exams in groups),
     )
 
 

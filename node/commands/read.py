@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,7 @@ from node import console, dicom_files
 from node.config import Config, config_from
 from node.console import ConfigOption, ExitCode, JsonOption
 from node.dicom_files import DicomFile
-from node.errors import ReaderDied
+from node.errors import ReadingFailed
 from node.priors import earlier_exams
 from node.reader import Reader
 from node.readings import reading_lines, told
@@ -90,12 +91,13 @@ def _reading(config: Config, bundles: Sequence[str]) -> ReadingSettings:
 def _answers(settings: ReadingSettings, studies: Sequence[Sequence[DicomFile]]) -> Iterator[Answer]:
     reader = Reader(settings)
     reader.start()
-    try:
-        given = studies if reader.priors else ()
-        for files in studies:
-            yield _answer(reader, files, given)
-    finally:
-        reader.stop()
+    given = studies if reader.priors else ()
+    with ThreadPoolExecutor(reader.room, thread_name_prefix="read") as pool:
+        try:
+            yield from pool.map(lambda files: _answer(reader, files, given), studies)
+        finally:
+            reader.stop()
+            pool.shutdown(cancel_futures=True)
 
 
 def _answer(reader: Reader, files: Sequence[DicomFile], studies: Sequence[Sequence[DicomFile]]) -> Answer:
@@ -108,7 +110,7 @@ def _answer(reader: Reader, files: Sequence[DicomFile], studies: Sequence[Sequen
         needed = {view.sop_instance_uid for each in (exam, *exam.priors) for view in each.views}
         paths = {f.sop_instance_uid: f.path for each in (*studies, files) for f in each if f.sop_instance_uid in needed}
         outcome = reader.read(exam, paths, 1)
-    except (ReaderDied, ValueError) as error:
+    except (ReadingFailed, ValueError) as error:
         return Answer(study, None, str(error))
     return Answer(study, outcome.reading)
 

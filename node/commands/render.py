@@ -18,7 +18,7 @@ from node import console, dicom_files, holdings, rendering
 from node.commands.show import find
 from node.config import Config
 from node.console import ConfigOption, ExitCode, JsonOption
-from node.errors import ConfigError, NodeError, NotFound, ReaderDied
+from node.errors import ConfigError, NodeError, NotFound, ReadingFailed
 from node.reader import Reader
 from node.rendering import Material, Rendered
 
@@ -127,7 +127,7 @@ def _read(config: Config, paths: Sequence[Path]) -> Iterator[Material]:
             exam = Exam.from_datasets(dcmread(file.path, stop_before_pixels=True) for file in files)
             outcome = reader.read(exam, {file.sop_instance_uid: file.path for file in files}, 1)
             yield rendering.fresh(outcome.reading, files, outcome.previews)
-    except (ReaderDied, ValueError) as error:
+    except (ReadingFailed, ValueError) as error:
         raise NodeError(f"study {files[0].study_instance_uid}: {error}") from error
     finally:
         reader.stop()

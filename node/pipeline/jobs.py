@@ -21,6 +21,7 @@ class Stage(StrEnum):
     READ = "read"
     REPORT = "report"
     DELIVER = "deliver"
+    SHADOW = "shadow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

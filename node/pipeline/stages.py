@@ -13,12 +13,13 @@ from typing import Any
 
 from ai.findings import Category, Reading, ReadOutcome
 from ai.reasons import Reason, ReasonCode
-from node import delivery, findable, logs, routing
+from node import delivery, drift, findable, logs, routing
 from node.destinations import Outgoing
-from node.errors import ReaderStopped
+from node.errors import ReaderOutOfMemory, ReaderStopped, ReaderUnavailable
 from node.exams import StoredExam, header, stored_exam
 from node.pipeline.jobs import Job, NotFinished, Stage
 from node.pipeline.rooms import Rooms, tell
+from node.pipeline.shadowing import Shadowing
 from node.priors import Priors
 from node.reporting import NoSource, Reporting
 from storage.database import Database
@@ -32,28 +33,37 @@ log = logs.get(__name__)
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 300.0
 _REPORT_ATTEMPTS = 5
+_UNAVAILABLE_S = 30.0
 
 
 class Stages:
     """Runs jobs. Stateless: everything is in the tables."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(self, rooms: Rooms, shadowing: Shadowing) -> None:
         self._rooms = rooms
+        self._shadowing = shadowing
         self._index = Index(rooms.database)
         self._outbox = Outbox(rooms.database)
         self._priors = Priors(self._index, self._outbox, rooms.store)
         self._reporting = Reporting(rooms.config, rooms.store)
+        self._watch = drift.Watch(rooms.config.reading)
 
     def run(self, job: Job) -> None:
         """Run one job; what goes wrong in it is logged, told in the exam's history, and tried again."""
-        stage = {Stage.READ: self._read, Stage.REPORT: self._report, Stage.DELIVER: self._deliver}[job.stage]
+        stages = {Stage.READ: self._read, Stage.REPORT: self._report, Stage.DELIVER: self._deliver}
+        stage = {**stages, Stage.SHADOW: self._shadowing.read}[job.stage]
         with logs.about(job=job.job_id):
             try:
                 stage(job)
             except ReaderStopped as stopped:
                 raise NotFinished from stopped
+            except ReaderUnavailable as error:
+                log.warning("no reader", error=str(error))
+                self._wait(job, str(error))
             except Exception as error:
                 log.exception("stage failed", stage=job.stage)
+                if job.stage is Stage.SHADOW:  # nobody waits for it: the comparison goes without this exam
+                    return
                 self._again(job, f"{type(error).__name__}: {error}")
 
     # ------------------------------------------------------------------ read
@@ -62,10 +72,16 @@ class Stages:
         study = self._index.study(job.study_instance_uid)
         if study is None or study.revision != job.revision or study.state is not StudyState.READING:
             return
-        if study.failures >= self._rooms.config.reading.max_attempts:
-            outcome = self._not_read(job, study.failures)
+        most = self._rooms.config.reading.max_attempts
+        if study.failures >= most:
+            outcome = self._not_read(job, ReasonCode.READER_FAILED, study.failures)
         else:
-            outcome = self._attempt(job, study)
+            try:
+                outcome = self._attempt(job, study)
+            except ReaderOutOfMemory:
+                if study.failures + 1 < most:
+                    raise
+                outcome = self._not_read(job, ReasonCode.OUT_OF_MEMORY, most)
         self._rooms.passed("read: done")
         self._save(job, outcome.reading, outcome)
         self._rooms.passed("read: committed")
@@ -76,12 +92,12 @@ class Stages:
         # a prior that the reader dies of does not cost the exam at hand: the next attempt goes without
         wanted = self._rooms.reader.priors if study.failures == 0 else 0
         given = self._priors.beside(stored, study, instances, wanted)
-        outcome = self._rooms.reader.read(given.exam, given.files, job.revision)
+        outcome = self._rooms.reader.read(given.exam, given.files, job.revision, alone=study.failures > 0)
         return replace(outcome, reading=_telling(outcome.reading, stored))
 
-    def _not_read(self, job: Job, failures: int) -> ReadOutcome:
+    def _not_read(self, job: Job, code: ReasonCode, attempts: int) -> ReadOutcome:
         """The answer after the last attempt. It looks at no file: whatever made the attempts fail must not stop it."""
-        reason = Reason(ReasonCode.READER_FAILED, detail=f"{failures} attempts")
+        reason = Reason(code, detail=f"{attempts} attempts")
         reading = Reading(
             study_instance_uid=job.study_instance_uid,
             revision=job.revision,
@@ -99,14 +115,7 @@ class Stages:
             ).path
             for uid, png in outcome.previews.items()
         }
-        saved = StoredReading(
-            study_instance_uid=reading.study_instance_uid,
-            revision=reading.revision,
-            reading_json=reading.to_json(),
-            category=reading.category,
-            previews=previews,
-            saved_at=datetime.now(UTC),
-        )
+        watched = self._watch.about(reading)
         held = any(reason.code is ReasonCode.PATIENT_CONFLICT for reason in reading.reasons)
         with self._rooms.database.transaction() as session:
             joined = self._rooms.database.joining(session)
@@ -114,10 +123,15 @@ class Stages:
             next_state = StudyState.HELD if held else StudyState.REPORTING
             if not index.advance(job.study_instance_uid, job.revision, {StudyState.READING: next_state}):
                 return
-            outbox.save_reading(saved, _refusals(reading))
+            reading = drift.suspended(reading, joined)
+            outbox.save_reading(_stored(reading, previews), _refusals(reading))
             tell(index, job.study_instance_uid, job.revision, "read", _summary(reading))
+            for alarm in drift.moved(watched, reading, joined) if watched is not None else ():
+                tell(index, job.study_instance_uid, job.revision, "drift", f"alarm: {alarm.detail}")
             if not held:
                 self._rooms.enqueue(session, Stage.REPORT, job.study_instance_uid, job.revision)
+            if not held and self._rooms.config.shadow.is_on:
+                self._rooms.enqueue(session, Stage.SHADOW, job.study_instance_uid, job.revision)
 
     # ------------------------------------------------------------------ report
 
@@ -240,6 +254,13 @@ class Stages:
             tell(index, job.study_instance_uid, job.revision, job.stage, f"failed: {why}; again at {due}")
             self._follow(session, job, delay_s)
 
+    def _wait(self, job: Job, why: str) -> None:
+        """Once more later, for a reason that has nothing to do with the exam and counts against it no attempt."""
+        with self._rooms.database.transaction() as session:
+            index = Index(self._rooms.database.joining(session))
+            tell(index, job.study_instance_uid, job.revision, job.stage, f"waits {_UNAVAILABLE_S:g} s: {why}")
+            self._follow(session, job, _UNAVAILABLE_S)
+
     def _hold(self, job: Job, state: StudyState, why: str) -> None:
         if self._index.advance(job.study_instance_uid, job.revision, {state: StudyState.HELD}):
             tell(self._index, job.study_instance_uid, job.revision, job.stage, f"held for a person: {why}")
@@ -247,6 +268,17 @@ class Stages:
     def _follow(self, session: Any, job: Job, delay_s: float) -> None:
         """Enqueue the same work once more."""
         self._rooms.enqueue(session, job.stage, job.study_instance_uid, job.revision, job.destination, delay_s=delay_s)
+
+
+def _stored(reading: Reading, previews: dict[str, str]) -> StoredReading:
+    return StoredReading(
+        study_instance_uid=reading.study_instance_uid,
+        revision=reading.revision,
+        reading_json=reading.to_json(),
+        category=reading.category,
+        previews=previews,
+        saved_at=datetime.now(UTC),
+    )
 
 
 def _standing(outbox: Outbox, job: Job) -> delivery.Standing:

@@ -127,7 +127,7 @@ def _population(reading: Reading) -> str:
     said = next((each.removeprefix(_WINDOW) for each in reading.algorithm.parameters if each.startswith(_WINDOW)), "")
     if said != ALL:
         return said or str(reading.stratum or "")
-    return "exams of other systems" if reading.cautions else "exams of several systems, this one among them"
+    return "exams of other systems" if reading.is_borrowed else "exams of several systems, this one among them"
 
 
 def _ramp(pen: Pen, reading: Reading, colour: Colour) -> None:

@@ -20,7 +20,12 @@ from node.results._identity import (
 )
 
 #: Reasons that mean the reading was tried and failed; every other reason refuses an exam before the attempt.
-_TRIED = {ReasonCode.READER_FAILED, ReasonCode.MODEL_FAILED, ReasonCode.INSTANCE_UNREADABLE}
+_TRIED = {
+    ReasonCode.READER_FAILED,
+    ReasonCode.MODEL_FAILED,
+    ReasonCode.INSTANCE_UNREADABLE,
+    ReasonCode.OUT_OF_MEMORY,
+}
 
 
 def new_document(report: Report, kind: str, options: BaseModel, sop_class_uid: UID, part: str = "") -> Dataset:

@@ -10,7 +10,7 @@ from textwrap import wrap
 
 from ai.exam import STANDARD_VIEWS, ImageLaterality, ViewPosition
 from ai.findings import BreastComposition, Category, FindingType, PriorComparison, Reading
-from ai.reasons import Caution, Reason
+from ai.reasons import Caution, CautionCode, Reason
 from node.results import Report
 
 COMMENT_WIDTH = 32  # characters that OHIF draws beside a region without overlap
@@ -150,7 +150,8 @@ def comment_lines(reading: Reading) -> list[str]:
     positions = [p for p in ViewPosition if any(view.standard_view.view_position is p for view in reading.views)]
     lines = [
         f"AI triage: {CATEGORIES[reading.category]}, {reading.band}/10",
-        *(["No reference population"] if reading.cautions else []),
+        *(["No reference population"] if reading.is_borrowed else []),
+        *(["Drift alarm"] if _has_drifted(reading) else []),
         score_line(reading),
         *(_position_line(reading, position) for position in positions),
     ]
@@ -178,11 +179,17 @@ def percentile(reading: Reading) -> str:
 
 def percentile_sentence(reading: Reading) -> str:
     """E.g. "Score higher than 98.7 % of exams like this one"; with a caution, that and why it is of other exams."""
-    if reading.cautions:
-        why = "; ".join(counted(reading.cautions))
-        so = ", so not called negative" if reading.category is Category.INDETERMINATE else ""
-        return f"{why[0].upper()}{why[1:]}{so}. Score higher than {percentile(reading)} % of another population's exams"
-    return f"Score higher than {percentile(reading)} % of exams like this one"
+    whose = "another population's exams" if reading.is_borrowed else "exams like this one"
+    sentence = f"Score higher than {percentile(reading)} % of {whose}"
+    if not reading.cautions:
+        return sentence
+    why = "; ".join(counted(reading.cautions))
+    so = ", so not called negative" if reading.category is Category.INDETERMINATE else ""
+    return f"{why[0].upper()}{why[1:]}{so}. {sentence}"
+
+
+def _has_drifted(reading: Reading) -> bool:
+    return any(each.code is CautionCode.DRIFT_ALARM for each in reading.cautions)
 
 
 def change_lines(report: Report) -> list[str]:
@@ -267,7 +274,7 @@ def impression(report: Report) -> str:
         sentences += [f"Reason: {text}" for text in counted(reading.reasons)]
     else:
         kind = "probability of cancer" if reading.algorithm.calibrated else "certainty, not calibrated"
-        known = reading.stratum is not None and not reading.cautions
+        known = reading.stratum is not None and not reading.is_borrowed
         population = f" (reference population {reading.stratum})" if known else ""
         sentences = [
             f"AI triage: {within_a_line(reading.category)}",
@@ -293,6 +300,7 @@ def parameter_lines(reading: Reading) -> list[str]:
         "weights sha256": reading.algorithm.weights_sha256[:16],
         "preprocessing": reading.preprocessing_version,
         "calibration": reading.calibration_version,
+        "operating points": reading.operating_points_version,
         "eligibility": reading.eligibility_version,
         "strategy": reading.strategy,
     }

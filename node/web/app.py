@@ -13,6 +13,7 @@ from node.web.border import Border, answer_errors
 from node.web.frames import Frames
 from node.web.instances import Instances
 from node.web.metadata import Metadata
+from node.web.monitoring import Monitoring
 from node.web.qido import Searching
 from node.web.rendered import Rendered
 from node.web.rooms import Rooms
@@ -35,6 +36,7 @@ def make_app(rooms: Rooms) -> ASGIApp:
     answer_errors(app)
     for room in ROOMS:
         app.include_router(room(rooms).router(), prefix=rooms.settings.path)
+    app.include_router(Monitoring(rooms).router())
     return Border(app, rooms)
 
 

@@ -17,6 +17,7 @@ from node.settings import WebSettings
 from node.stored_file import StoredFile, opened
 from node.web.decoders import Decoders
 from storage.catalogue import Catalogue
+from storage.database import Database
 from storage.objects import AlteredObject, ObjectStore, is_valid_uid
 from storage.records import Held
 
@@ -97,6 +98,7 @@ class Rooms:
     holdings: Holdings
     decoders: Decoders
     intake: Intake
+    database: Database
     maximum_object_bytes: int
     name: str = "mammo-node"
 

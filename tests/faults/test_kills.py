@@ -136,27 +136,6 @@ def test_a_reader_that_is_killed_once_reads_the_exam_after_all(tmp_path: Path) -
             database.engine.dispose()
 
 
-def test_an_exam_that_kills_the_reader_every_time_is_answered_as_not_read(tmp_path: Path) -> None:
-    with orthanc(tmp_path) as pacs:
-        config = write_config(tmp_path, pacs, max_attempts=2)
-        with running(sys.executable, LAUNCHER, config, until="serving ") as node:
-            port = int(node.wait_for_line("serving ").split()[1])
-            index, outbox, database = index_of(tmp_path)
-            assert send_until_answered(node, port, files_of(tmp_path, STUDY)) == []
-            deadline = time.monotonic() + 60
-            while not index.studies([StudyState.ANSWERED]):
-                assert time.monotonic() < deadline, node.output
-                study = index.study(STUDY)
-                if study.state is StudyState.READING and study.failures < 2 and (pid := reader_pid(node)):
-                    os.kill(pid, signal.SIGKILL)
-                time.sleep(0.02)
-            reading = outbox.reading(STUDY)
-            assert reading.category == "NOT_READ"
-            assert "READER_FAILED" in reading.reading_json
-            assert counted(pacs, [STUDY]) == (0, 0)
-            database.engine.dispose()
-
-
 def test_sigterm_stops_within_ten_seconds_also_while_reading(tmp_path: Path) -> None:
     with orthanc(tmp_path) as pacs:
         config = write_config(tmp_path, pacs)

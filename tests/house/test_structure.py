@@ -21,8 +21,10 @@ EVERYTHING = [*PRODUCT, *rules.sources(REPOSITORY, ["tests", "scripts", "benchma
 #: The borders, where anything may go wrong and every error must become an answer: these may catch Exception.
 BORDERS = {
     "ai/decoding.py": "codecs and the parser meet whatever a sender made",
+    "ai/detection.py": "whatever a model does, the others of its batch get their answer",
     "ai/inference.py": "whatever a model does, the exam gets an answer",
     "ai/priors.py": "whatever a prior does, the exam at hand is read",
+    "ai/read_ahead.py": "whatever an exam does, the next ones are read",
     "ai/sources.py": "whatever an image does, the exam gets an answer",
     "node/cli.py": "a person gets words, not a traceback",
     "node/dimse/scp.py": "every request gets a status",

@@ -21,7 +21,7 @@ STATIONS = {1: "ROOM1", 2: "ARCHIVE1", 3: "ROOM1", 4: "URGENT1", 5: "ROOM2"}
 
 def test_urgent_exams_overtake_and_the_archive_comes_last(tmp_path: Path) -> None:
     results = {"type": "folder", "folder": f"{tmp_path}/out", "results": KINDS}
-    config = settings(tmp_path, routing=RULES, destinations={"out": results}, reading={"threads": 1})
+    config = settings(tmp_path, routing=RULES, destinations={"out": results}, reading={"threads": 1, "prefetch": 0})
     busy, go = threading.Event(), threading.Event()
 
     def passed(point: str) -> None:

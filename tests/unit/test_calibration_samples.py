@@ -13,12 +13,9 @@ from ai.placing import OTHER_SCALE, SEVERAL_SYSTEMS
 from ai.reasons import Caution, CautionCode
 from node.calibration_samples import Period, Sample, chosen, of_readings
 from node.calibrations import served_model
-from node.holdings import Holdings
+from node.holdings import Holdings, holdings_of
 from node.settings import ReadingSettings
 from storage.database import Database
-from storage.index import Index
-from storage.outbox import Outbox
-from storage.refusals import Refusals
 from storage.schema import make_engine
 from tests.support_readings import ALGORITHM, read_exam, unread_exam
 from tests.support_screening import keep_reading
@@ -32,7 +29,7 @@ READ = read_exam(algorithm=OURS, score_scale="screening")
 def held(tmp_path: Path) -> Iterator[Holdings]:
     database = Database(make_engine(f"sqlite:///{tmp_path / 'index.sqlite'}"))
     database.create_schema()
-    yield Holdings(Index(database), Outbox(database), Refusals(database))
+    yield holdings_of(database)
     database.engine.dispose()
 
 

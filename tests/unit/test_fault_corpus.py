@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -14,17 +14,19 @@ from ai.eligibility import Eligible, Ineligible, judge, judge_view
 from ai.exam import Exam, View
 from ai.findings import Category, Reading
 from ai.inference import Engine
-from ai.models import demo_net
+from ai.models import ViewOutput, demo_net
 from ai.reasons import ReasonCode
 from tests.support import shared_data
 from tests.support_corpus import RULES, headers, later, looked_at, stored, uids, whole_exam
 from tests.support_faults import EXAM_FAULTS, VIEW_FAULTS, ExamFault, Fault, SeenIn, of_file
+from tests.support_models import Broken
 
 HEADER_FAULTS = [fault for fault in VIEW_FAULTS if fault.seen_in is SeenIn.HEADER]
 PIXEL_FAULTS = [fault for fault in VIEW_FAULTS if fault.seen_in is SeenIn.PIXELS]
 #: The system's own codes, and where each is brought about for real.
 ELSEWHERE = {
     ReasonCode.READER_FAILED: "tests/faults/test_decoder_crash.py",
+    ReasonCode.OUT_OF_MEMORY: "tests/faults/test_reader.py",
     ReasonCode.MODEL_FAILED: "test_a_model_that_fails, here",
     ReasonCode.INSTANCE_UNREADABLE: "test_a_file_that_is_not_the_image, here",
     ReasonCode.REPEAT: "tests/unit/test_good_exams.py",
@@ -196,10 +198,9 @@ def test_a_file_that_is_not_the_image(engine: Engine, tmp_path: Path) -> None:
 
 
 def test_a_model_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Failing:
-        def detect(self, views: object) -> object:
-            raise MemoryError
+    def fail(_: Sequence[object]) -> list[ViewOutput]:
+        raise ValueError("no such shape")
 
-    monkeypatch.setattr(demo_net, "build", lambda card, weights: Failing())
+    monkeypatch.setattr(demo_net, "build", lambda card, weights, device: Broken(fail))
     reading = read(Engine([bundle.DEMO], operating_points=OperatingPoints()), tmp_path, whole_exam())
     assert (reading.category, reading.reasons[0].code) == (Category.NOT_READ, ReasonCode.MODEL_FAILED)

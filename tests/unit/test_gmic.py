@@ -38,7 +38,7 @@ def test_the_network_answers_as_the_reference_does(standard: StandardView) -> No
     values = support_gmic.picture(standard, "exam0/preprocessed").astype(np.float32)
     view = torch.from_numpy((values - values.mean()) / values.std())
     with torch.inference_mode():
-        found: NetOutput = network()(view[None, None])
+        found: NetOutput = network()(view[None, None])[0]
     wanted = support_gmic.of(standard)
     assert found.corners.tolist() == wanted["patch_locations"], "another choice of patches: nothing else can agree"
     for name, values in (
@@ -68,12 +68,12 @@ def test_patches_lie_where_the_maps_are_highest_and_one_does_not_take_anothers_p
     saliency[1, 10:14, 20:24] = 1.0
     saliency[0, 30:34, 5:9] = 0.5  # stretched to the same height, but its own cells do not count twice
     saliency[0, 31, 6] = 1.0
-    first, second, *_ = patch_corners(saliency).tolist()
+    first, second, *_ = patch_corners(saliency[None])[0].tolist()
     assert (first, second) == ([640, 1280], [1920, 320])
 
 
 def test_a_map_without_any_contrast_still_gives_six_patches_inside_the_input() -> None:
-    corners = patch_corners(torch.full((2, 46, 30), 0.25))
+    corners = patch_corners(torch.full((1, 2, 46, 30), 0.25))[0]
     assert corners.shape == (6, 2)
     assert bool((corners >= 0).all())
     assert bool((corners <= torch.tensor([2944 - 256, 1920 - 256])).all())
@@ -227,7 +227,7 @@ def test_the_form_for_reading_answers_as_the_published_one_does() -> None:
     plain.load_state_dict(support_gmic.seeded_state())
     view = torch.linspace(-1, 3, 2944 * 1920).reshape(1, 1, 2944, 1920).roll(777, dims=3)
     with torch.inference_mode():
-        wanted, found = plain.eval()(view), network()(view)
+        (wanted,), (found,) = plain.eval()(view), network()(view)
     assert found.corners.tolist() == wanted.corners.tolist()
     for name in ("scores", "global_scores", "local_scores", "saliency", "attention"):
         torch.testing.assert_close(getattr(found, name), getattr(wanted, name), atol=1e-5, rtol=0, msg=name)
@@ -237,7 +237,7 @@ def test_torch_has_its_threads_back_after_an_exam() -> None:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(2)
-        assert gmic.GmicModel({}).detect({}) == {}
+        assert gmic.GmicModel({}).answer([]) == []
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)

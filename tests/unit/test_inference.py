@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,16 +19,16 @@ from ai import bundle
 from ai.bundle import Bundle, BundleError
 from ai.calibration import OperatingPoints
 from ai.eligibility import EligibilityRules, Span
-from ai.exam import STANDARD_VIEWS, Exam, StandardView
+from ai.exam import STANDARD_VIEWS, Exam
 from ai.extensions import NoSuchExtension
 from ai.findings import Category, Reading
 from ai.inference import Engine
 from ai.models import ViewOutput, breast_density, demo_net
-from ai.pixels import BreastImage
 from ai.reasons import CautionCode, ReasonCode
 from ai.self_check import SelfCheck, SelfCheckFailed, answers
 from ai.sources import MOST_PREVIEWS
 from tests import support_exams
+from tests.support_models import MODEL, Broken
 
 DEFAULT = OperatingPoints()
 
@@ -100,7 +101,7 @@ def test_an_exam_is_read_whole_and_says_what_it_was_made_from(engine: Engine, tm
         assert said
     assert reading.device == "cpu"
     assert reading.strategy == "screening"
-    assert {"decode", "detection"} <= reading.timings_s.keys()
+    assert {"decode", "preprocess", "network", "post", "previews"} <= reading.timings_s.keys()
     assert str(reading.stratum).startswith("Testmaker / T1")
     assert reading.composition is not None
     assert math.isclose(sum(reading.composition.probabilities), 1, abs_tol=1e-5)
@@ -203,39 +204,29 @@ def test_an_incomplete_exam_names_the_missing_view(engine: Engine, tmp_path: Pat
     assert reading.algorithm.labelling
 
 
-class _Broken:
-    """A model that fails in a chosen way."""
-
-    def __init__(self, how: Callable[[Mapping[StandardView, BreastImage]], dict[StandardView, ViewOutput]]) -> None:
-        self.detect = how
+def _raises(inputs: Sequence[Any]) -> list[ViewOutput]:
+    raise RuntimeError("no kernel image")
 
 
-def _raises(views: Mapping[StandardView, BreastImage]) -> dict[StandardView, ViewOutput]:
-    raise RuntimeError("out of memory")
+def _answers_nan(inputs: Sequence[Any]) -> list[ViewOutput]:
+    return [replace(output, probability=float("nan")) for output in MODEL.answer(inputs)]
 
 
-def _answers_nan(views: Mapping[StandardView, BreastImage]) -> dict[StandardView, ViewOutput]:
-    outputs = demo_net.build(demo_net.CARD, demo_net.fresh(1)).detect(views)
-    return {standard: replace(output, probability=float("nan")) for standard, output in outputs.items()}
-
-
-def _forgets_a_view(views: Mapping[StandardView, BreastImage]) -> dict[StandardView, ViewOutput]:
-    outputs = demo_net.build(demo_net.CARD, demo_net.fresh(1)).detect(views)
-    outputs.popitem()
-    return outputs
+def _forgets_a_view(inputs: Sequence[Any]) -> list[ViewOutput]:
+    return MODEL.answer(inputs)[1:]
 
 
 @pytest.mark.parametrize("how", [_raises, _answers_nan, _forgets_a_view])
 def test_a_failing_model_is_told_and_never_negative(
-    how: Callable[[Mapping[StandardView, BreastImage]], dict[StandardView, ViewOutput]],
+    how: Callable[[Sequence[object]], list[ViewOutput]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(demo_net, "build", lambda card, weights: _Broken(how))
+    monkeypatch.setattr(demo_net, "build", lambda card, weights, device: Broken(how))
     broken = Engine([bundle.DEMO], operating_points=DEFAULT)
     monkeypatch.undo()
-    with caplog.at_level(logging.CRITICAL, logger="ai.inference"):
+    with caplog.at_level(logging.CRITICAL):
         outcome_of = stored(tmp_path, support_exams.exam())
         outcome = broken.read(outcome_of.exam, outcome_of.files, revision=1)
     assert outcome.reading.category is Category.NOT_READ

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,10 +17,12 @@ from ai.calibration import OperatingPoints
 from ai.exam import Exam
 from ai.findings import Reading
 from ai.inference import Engine
+from ai.models import demo_net
 from ai.reading.with_priors import with_change
 from ai.reasons import CautionCode, ReasonCode
 from node.results._text import change_lines, prior_scores
 from tests.support_exams import as_file, exam
+from tests.support_models import Whimsical
 from tests.support_readings import report
 
 PRIOR, NOW = "1.2.826.0.1.3680043.10.999.7", "1.2.826.0.1.3680043.10.999.8"
@@ -147,18 +149,17 @@ def test_a_prior_that_cannot_be_read_costs_the_exam_nothing_and_is_told(
 
 
 def test_a_prior_the_model_fails_on_costs_the_exam_nothing(
-    comparing: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    detect = comparing._detect
+    def fails_on_the_prior(studies: Sequence[str]) -> None:
+        if PRIOR in studies:
+            raise RuntimeError("no kernel image")
 
-    def fails_on_the_prior(views: Mapping[object, object]) -> object:
-        if next(iter(views.values())).view.study_instance_uid == PRIOR:  # type: ignore[attr-defined]
-            raise RuntimeError("out of memory")
-        return detect(views)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(comparing, "_detect", fails_on_the_prior)
-    with caplog.at_level("CRITICAL", logger="ai.priors"):
-        found = read(comparing, tmp_path, current_images(), prior_images())
+    model = Whimsical(fails_on_the_prior)
+    monkeypatch.setattr(demo_net, "build", lambda card, weights, device: model)
+    with caplog.at_level("CRITICAL"):
+        found = read(engine(), tmp_path, current_images(), prior_images())
+    assert model.batches == [[NOW, PRIOR], [NOW], [PRIOR]]
     assert found.score is not None
     assert found.prior is not None
     assert [reason.code for reason in found.prior.reasons] == [ReasonCode.MODEL_FAILED]

@@ -1,0 +1,86 @@
+"""What would be otherwise if the shadow were live: bands before and after, agreement, what is ruled out and flagged."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ai.findings import Category
+from storage.shadows import Answers
+
+#: Rows and columns of the matrix: bands 1–10, and exams that were not read.
+LABELS = (*map(str, range(1, 11)), "not read")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Of the exams where the live answer was one thing and the shadow's the other. gained: new with the shadow."""
+
+    what: str
+    live: int
+    shadow: int
+    gained: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowReport:
+    """matrix: exams by live band (rows) and shadow band (columns), in the order of `LABELS`.
+
+    same_band, within_one_band, same_category: shares of the exams that both read, 0–1; None when there are none.
+    """
+
+    shadow: str
+    exams: int
+    matrix: tuple[tuple[int, ...], ...]
+    same_band: float | None
+    within_one_band: float | None
+    same_category: float | None
+    changes: tuple[Change, ...]
+
+
+def reports(answers: Sequence[Answers]) -> list[ShadowReport]:
+    """One for each model and calibration that read in the shadow, the latest first."""
+    found: dict[str, list[Answers]] = {}
+    for each in answers:
+        found.setdefault(each.shadow, []).append(each)
+    return [_report(shadow, mine) for shadow, mine in reversed(found.items())]
+
+
+def _report(shadow: str, answers: Sequence[Answers]) -> ShadowReport:
+    counts = Counter((_label(each.live_band), _label(each.band)) for each in answers)
+    both = [each for each in answers if each.live_band is not None and each.band is not None]
+    apart = [abs((each.live_band or 0) - (each.band or 0)) for each in both]
+    return ShadowReport(
+        shadow=shadow,
+        exams=len(answers),
+        matrix=tuple(tuple(counts[row, column] for column in LABELS) for row in LABELS),
+        same_band=_share([each == 0 for each in apart]),
+        within_one_band=_share([each <= 1 for each in apart]),
+        same_category=_share([each.live_category == each.category for each in both]),
+        changes=(
+            _change("ruled out", answers, Category.NEGATIVE),
+            _change("flagged", answers, Category.SUSPICIOUS),
+            _change("not read", answers, Category.NOT_READ),
+        ),
+    )
+
+
+def _label(band: int | None) -> str:
+    return str(band) if band is not None else LABELS[-1]
+
+
+def _share(held: Sequence[bool]) -> float | None:
+    return sum(held) / len(held) if held else None
+
+
+def _change(what: str, answers: Sequence[Answers], category: Category) -> Change:
+    pairs = [(each.live_category == category, each.category == category) for each in answers]
+    return Change(
+        what=what,
+        live=sum(live for live, _ in pairs),
+        shadow=sum(shadow for _, shadow in pairs),
+        gained=sum(shadow and not live for live, shadow in pairs),
+        lost=sum(live and not shadow for live, shadow in pairs),
+    )
