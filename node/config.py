@@ -20,6 +20,7 @@ from ai import extensions
 from node import config_routing, dicomweb, results
 from node import destinations as destination_types
 from node.config_faults import Location, fault, lines, told
+from node.dimse import tls
 from node.errors import ConfigError
 from node.settings import (
     ALL,
@@ -27,7 +28,6 @@ from node.settings import (
     CompletenessSettings,
     LoggingSettings,
     Name,
-    NetworkSettings,
     NodeSettings,
     Peer,
     ReadingSettings,
@@ -37,6 +37,7 @@ from node.settings import (
 )
 from node.settings_commitment import CommitmentSettings
 from node.settings_destinations import Destination, DicomwebServer, ResultChoice
+from node.settings_network import NetworkSettings, TlsSettings
 from node.settings_query import QuerySettings
 from node.settings_routing import SENDER, OtherReading, Rule, When
 from node.settings_shadow import ShadowSettings
@@ -52,7 +53,9 @@ class Config(Settings):
     """All settings."""
 
     node: NodeSettings = Field(default=NodeSettings(), description="This node on the network.")
-    network: NetworkSettings = Field(default=NetworkSettings(), description="Limits on every DICOM connection.")
+    network: NetworkSettings = Field(
+        default=NetworkSettings(), description="DICOM connections that come in: limits, and encryption."
+    )
     callers: tuple[Caller, ...] = Field(
         default=(), description="Who may call; none named: anybody on this machine, nobody from elsewhere."
     )
@@ -202,12 +205,26 @@ def _listening_faults(config: Config) -> Iterator[InitErrorDetails]:
         yield fault(
             ("web", "host"), web.host, "127.0.0.1, or set web.allow_non_loopback: true; there is no sign-in yet"
         )
+    yield from _tls_faults(config.network.tls)
     if _is_loopback(node.host):
         return
     if not node.allow_non_loopback:
         yield fault(("node", "host"), node.host, "127.0.0.1, or set node.allow_non_loopback: true and name the callers")
     elif not config.callers:
         yield fault(("callers",), [], "at least one caller when node.host is not loopback")
+
+
+def _tls_faults(settings: TlsSettings) -> Iterator[InitErrorDetails]:
+    at: Location = ("network", "tls")
+    if not settings.is_on:
+        for key in ("key_file", "client_ca_file"):
+            if getattr(settings, key) is not None:
+                yield fault((*at, key), str(getattr(settings, key)), "null without a certificate_file")
+        return
+    try:
+        tls.server_context(settings)
+    except ConfigError as error:
+        yield told(at, str(error))
 
 
 def _limit_faults(config: Config) -> Iterator[InitErrorDetails]:
@@ -220,6 +237,9 @@ def _limit_faults(config: Config) -> Iterator[InitErrorDetails]:
     if answers.first_retry_s > answers.max_retry_s:
         limit = f"at most commitment.max_retry_s, {answers.max_retry_s:g}"
         yield fault(("commitment", "first_retry_s"), answers.first_retry_s, limit)
+    if network.reserved_associations >= network.maximum_associations:
+        limit = f"less than network.maximum_associations, {network.maximum_associations}"
+        yield fault(("network", "reserved_associations"), network.reserved_associations, limit)
     if not config.reading.bundles:
         yield fault(("reading", "bundles"), [], "at least one bundle")
     if points.rule_out_percentile >= points.flag_percentile:

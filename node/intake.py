@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,9 +16,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
-from pydicom.filewriter import write_file_meta_info
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
@@ -25,6 +24,7 @@ from ai import deflated
 from ai.eligibility import EligibilityRules, judge_view
 from ai.exam import View
 from node import completeness, findable, logs, routing
+from node.arriving import Arriving
 from node.config import Config
 from node.errors import (
     MismatchedInstance,
@@ -40,7 +40,7 @@ from node.routing import Router
 from node.settings_routing import Rule
 from storage.database import DatabaseUnavailable
 from storage.index import Index
-from storage.objects import ObjectStore, Written, is_valid_uid
+from storage.objects import NewObject, ObjectStore, Written, is_valid_uid
 from storage.outbox import Outbox
 from storage.records import Aside, Entry, Instance, Priority
 
@@ -69,6 +69,7 @@ class Incoming:
 
     more_to_come: the sender may still send instances of the same study (its association is open).
     only_study: the study that it has to be of, where the sender named one.
+    file: where the instance is written already, with its File Meta Information; it only has to be committed.
     """
 
     encoded: memoryview
@@ -78,6 +79,7 @@ class Incoming:
     calling_ae_title: str
     more_to_come: bool = False
     only_study: str = ""
+    file: NewObject | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,11 @@ class Intake:
         self._store = store
         self._passed = passed
 
+    def begin(self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> Arriving:
+        """Where the data set of a C-STORE is written as it comes; to be accepted when it is whole."""
+        prefix = file_prefix(sop_class_uid, sop_instance_uid, transfer_syntax_uid)
+        return Arriving(self._store, prefix, self._check_growing)
+
     def accept(self, incoming: Incoming) -> Accepted:
         """Store and index one instance; durable on return.
 
@@ -117,11 +124,13 @@ class Intake:
         MismatchedInstance (the bytes are kept aside), UnsupportedSOPClass (no routing rule takes it), RefusedByRule.
         """
         try:
-            self._check_room(len(incoming.encoded))
-            header = self._checked_header(incoming)
-            if incoming.only_study not in ("", str(header.StudyInstanceUID)):
+            self._check_size(len(incoming.encoded))
+            if incoming.file is None:
+                self._check_room(len(incoming.encoded))
+            found = self._understood(incoming)
+            if incoming.only_study not in ("", found.entry.study_instance_uid):
                 raise MismatchedInstance("StudyInstanceUID: the instance is of another study than the request names")
-            return self._accept(incoming, header)
+            return self._accept(incoming, found)
         except OSError as error:
             raise OutOfResources(f"the object folder refused the file: {error.strerror or error}") from error
         except DatabaseUnavailable as error:
@@ -138,44 +147,43 @@ class Intake:
         except DatabaseUnavailable as error:
             log.warning("the exam waits its full time", study=study_instance_uid, problem=str(error))
 
-    def _check_room(self, size_bytes: int) -> None:
+    def _check_size(self, size_bytes: int) -> None:
         if size_bytes > self._config.network.max_object_bytes:
             raise NotUnderstood(f"{size_bytes} bytes are more than network.max_object_bytes allows")
+
+    def _check_growing(self, size_bytes: int) -> None:
+        self._check_size(size_bytes)
+        self._check_room(0)
+
+    def _check_room(self, size_bytes: int) -> None:
         free, needed = self._store.free_bytes(), self._config.storage.minimum_free_bytes + size_bytes
         if free < needed:
             raise OutOfResources(
                 f"{free} bytes are free and storage.minimum_free_bytes asks for {needed}: make room on the disk"
             )
 
-    def _checked_header(self, incoming: Incoming) -> Dataset:
+    def _understood(self, incoming: Incoming) -> Understood:
         try:
-            header = read_header(incoming.encoded, incoming.transfer_syntax_uid)
-            _check_uids(header, incoming)
+            return understood(incoming)
         except NodeError as error:
             self._keep_aside(incoming, "", str(error))
             raise
-        return header
 
-    def _accept(self, incoming: Incoming, header: Dataset) -> Accepted:
-        study, series = str(header.StudyInstanceUID), str(header.SeriesInstanceUID)
+    def _accept(self, incoming: Incoming, found: Understood) -> Accepted:
+        study, series = found.entry.study_instance_uid, found.entry.series_instance_uid
         if self._outbox.is_own_result(incoming.sop_instance_uid):
             log.info("own result came back", sop=incoming.sop_instance_uid, study=study)
             return Accepted(Outcome.OWN_RESULT, study, series)
-        rule = self._rule(incoming, header)
-        written = self._store.put(
-            [file_prefix(incoming), incoming.encoded],
-            study_instance_uid=study,
-            name=incoming.sop_instance_uid,
-            suffix=".dcm",
-        )
+        rule = self._rule(incoming, found)
+        written = self._written(incoming, study, incoming.sop_instance_uid, ".dcm")
         self._passed("intake: file written")
-        outcome = self._add(_instance(incoming, header, rule, written), findable.entry(header), incoming, rule)
+        outcome = self._add(_instance(incoming, found, rule, written), found.entry, incoming, rule)
         self._passed("intake: row committed")
         return Accepted(outcome, study, series)
 
-    def _rule(self, incoming: Incoming, header: Dataset) -> Rule:
+    def _rule(self, incoming: Incoming, found: Understood) -> Rule:
         """The rule that takes the instance. Raises UnsupportedSOPClass, RefusedByRule."""
-        rule = self._router.decide(routing.facts(header, incoming.calling_ae_title))
+        rule = self._router.decide(found.facts)
         what = f"SOP class {incoming.sop_class_uid}"
         if rule is None:
             raise UnsupportedSOPClass(f"{what}: no routing rule takes it")
@@ -213,12 +221,17 @@ class Intake:
         return Outcome.KEPT_ASIDE
 
     def _keep_aside(self, incoming: Incoming, study_instance_uid: str, reason: str) -> None:
-        digest = hashlib.sha256(incoming.encoded).hexdigest()
-        name = incoming.sop_instance_uid if is_valid_uid(incoming.sop_instance_uid) else f"2.25.{int(digest[:31], 16)}"
-        written = self._store.put(
-            [file_prefix(incoming), incoming.encoded], study_instance_uid="2.25.0", name=name, suffix=".aside"
-        )
+        name = incoming.sop_instance_uid
+        if not is_valid_uid(name):
+            name = f"2.25.{int(hashlib.sha256(incoming.encoded).hexdigest()[:31], 16)}"
+        written = self._written(incoming, "2.25.0", name, ".aside")
         self._note_aside(study_instance_uid, name, written, incoming.calling_ae_title, reason)
+
+    def _written(self, incoming: Incoming, study: str, name: str, suffix: str) -> Written:
+        if incoming.file is not None:
+            return incoming.file.commit(study_instance_uid=study, name=name, suffix=suffix)
+        prefix = file_prefix(incoming.sop_class_uid, incoming.sop_instance_uid, incoming.transfer_syntax_uid)
+        return self._store.put([prefix, incoming.encoded], study_instance_uid=study, name=name, suffix=suffix)
 
     def _note_aside(self, study: str, sop_instance_uid: str, written: Written, calling: str, reason: str) -> None:
         self._index.add_aside(
@@ -233,6 +246,33 @@ class Intake:
             )
         )
         log.warning("kept aside", sop=sop_instance_uid, study=study, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What the node has to know of an instance. facts: what routing rules look at."""
+
+    view: View
+    entry: Entry
+    facts: routing.Facts
+    accession_number: str
+
+
+def understood(incoming: Incoming) -> Understood:
+    """Read an instance's header, whatever a sender made of it. Raises NotUnderstood, MismatchedInstance."""
+    header = read_header(incoming.encoded, incoming.transfer_syntax_uid)
+    try:
+        _check_uids(header, incoming)
+        return Understood(
+            View.from_dataset(header),
+            findable.entry(header),
+            routing.facts(header, incoming.calling_ae_title),
+            str(header.get("AccessionNumber") or ""),
+        )
+    except NodeError:
+        raise
+    except Exception as error:
+        raise NotUnderstood(f"an element of the data set cannot be read: {type(error).__name__}") from error
 
 
 def read_header(encoded: memoryview, transfer_syntax_uid: str) -> Dataset:
@@ -301,8 +341,8 @@ def _check_uids(header: Dataset, incoming: Incoming) -> None:
         )
 
 
-def _instance(incoming: Incoming, header: Dataset, rule: Rule, written: Written) -> Instance:
-    view = View.from_dataset(header)
+def _instance(incoming: Incoming, found: Understood, rule: Rule, written: Written) -> Instance:
+    view = found.view
     to_read = rule.action == "read"
     counts = to_read and judge_view(view, _COUNTS) is None
     return Instance(
@@ -321,19 +361,27 @@ def _instance(incoming: Incoming, header: Dataset, rule: Rule, written: Written)
         standard_view=str(view.standard_view) if counts else "",
         patient_id=view.patient_id,
         issuer_of_patient_id=view.issuer_of_patient_id,
-        accession_number=str(header.get("AccessionNumber") or ""),
+        accession_number=found.accession_number,
         study_date=view.study_date,
     )
 
 
-def file_prefix(incoming: Incoming) -> bytes:
+def file_prefix(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> bytes:
     """Preamble and File Meta Information (PS3.10 7.1); the same for the same instance, whoever sent it."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = UID(incoming.sop_class_uid)
-    meta.MediaStorageSOPInstanceUID = UID(incoming.sop_instance_uid)
-    meta.TransferSyntaxUID = UID(incoming.transfer_syntax_uid)
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    buffer = DicomBytesIO()
-    write_file_meta_info(buffer, meta, enforce_standard=True)
-    return b"\0" * 128 + b"DICM" + bytes(buffer.getvalue())
+    elements = [
+        struct.pack("<HH2sxxLH", 0x0002, 0x0001, b"OB", 2, 0x0100),  # version 00\01
+        _short(0x0002, "UI", sop_class_uid),
+        _short(0x0003, "UI", sop_instance_uid),
+        _short(0x0010, "UI", transfer_syntax_uid),
+        _short(0x0012, "UI", IMPLEMENTATION_CLASS_UID),
+        _short(0x0013, "SH", IMPLEMENTATION_VERSION_NAME),
+    ]
+    body = b"".join(elements)
+    return b"\0" * 128 + b"DICM" + struct.pack("<HH2sHL", 0x0002, 0, b"UL", 4, len(body)) + body
+
+
+def _short(element: int, vr: str, text: str) -> bytes:
+    """An element of group 2, by Explicit VR Little Endian."""
+    value = text.encode("ascii", "replace")
+    value += (b" " if vr == "SH" else b"\0") * (len(value) % 2)
+    return struct.pack("<HH2sH", 0x0002, element, vr.encode(), len(value)) + value

@@ -39,7 +39,7 @@ def envelope(content: memoryview) -> Envelope:
 
 def _length(content: memoryview) -> int:
     """Bytes of the File Meta Information as it says itself; where it does not, it is sought in what there is."""
-    if bytes(content[:8]) == _GROUP_LENGTH:
+    if len(content) >= 12 and bytes(content[:8]) == _GROUP_LENGTH:
         return 12 + int(struct.unpack("<L", content[8:12])[0])
     return min(_LONGEST_META, len(content))
 

@@ -109,24 +109,6 @@ class NodeSettings(Settings):
     )
 
 
-class NetworkSettings(Settings):
-    """Limits on every DICOM connection."""
-
-    maximum_pdu_bytes: int = Field(default=131072, ge=4096, le=1048576, description="Largest PDU received (PS3.8 D.1).")
-    maximum_associations: int = Field(
-        default=20, ge=1, le=1000, description="Associations served at the same time, in all."
-    )
-    maximum_associations_per_caller: int = Field(
-        default=8, ge=1, le=1000, description="Associations served at the same time for one calling AE title."
-    )
-    association_timeout_s: Seconds = Field(default=30.0, description="Time to wait for association messages (ACSE).")
-    dimse_timeout_s: Seconds = Field(default=30.0, description="Time to wait for the rest of a DIMSE message.")
-    network_timeout_s: Seconds = Field(default=60.0, description="An association that is idle for longer is aborted.")
-    max_object_bytes: int = Field(
-        default=4_000_000_000, ge=1024, description="Largest data set received; larger is refused."
-    )
-
-
 class Caller(Settings):
     """Who may open an association to this node."""
 

@@ -17,7 +17,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from storage.database import Database
 from storage.records import Entry, Held
-from storage.schema import FoundInstanceRow, FoundSeriesRow, FoundStudyRow, InstanceRow, ResultObjectRow
+from storage.schema import FoundInstanceRow, FoundSeriesRow, FoundStudyRow, InstanceRow, ResultObjectRow, table
 
 _BATCH = 200  # rows fetched at a time
 
@@ -89,12 +89,13 @@ class Catalogue:
     def add(self, entry: Entry) -> None:
         """Make an instance findable; one that already is stays as it is. Call it in the transaction that indexes it."""
         with self._database.transaction() as session:
-            if session.get(FoundInstanceRow, entry.sop_instance_uid) is not None:
+            instances = table(FoundInstanceRow)
+            if _has(session, instances.c.sop_instance_uid == entry.sop_instance_uid):
                 return
             _add_study(session, entry)
             _add_series(session, entry)
             session.execute(
-                insert(FoundInstanceRow).values(
+                insert(instances).values(
                     sop_instance_uid=entry.sop_instance_uid,
                     study_instance_uid=entry.study_instance_uid,
                     series_instance_uid=entry.series_instance_uid,
@@ -180,10 +181,12 @@ class Catalogue:
 
 def _add_study(session: Session, entry: Entry) -> None:
     """Insert the study; of one that is there only what it lacked is added."""
-    row = session.get(FoundStudyRow, entry.study_instance_uid)
+    studies = table(FoundStudyRow)
+    of_study = studies.c.study_instance_uid == entry.study_instance_uid
+    row = session.execute(select(studies).where(of_study)).first()
     if row is None:
         session.execute(
-            insert(FoundStudyRow).values(
+            insert(studies).values(
                 study_instance_uid=entry.study_instance_uid,
                 patient_id=entry.patient_id,
                 patient_name=entry.patient_name,
@@ -199,23 +202,25 @@ def _add_study(session: Session, entry: Entry) -> None:
         return
     columns = ("patient_id", "patient_name", "accession_number", "study_date")
     filled = {name: getattr(row, name) or getattr(entry, name) for name in columns}
-    session.execute(
-        update(FoundStudyRow)
-        .where(FoundStudyRow.study_instance_uid == entry.study_instance_uid)
-        .values(attributes=_text(both), **filled)
-    )
+    session.execute(update(studies).where(of_study).values(attributes=_text(both), **filled))
 
 
 def _add_series(session: Session, entry: Entry) -> None:
-    if session.get(FoundSeriesRow, (entry.series_instance_uid, entry.study_instance_uid)) is None:
+    series = table(FoundSeriesRow)
+    same = series.c.series_instance_uid == entry.series_instance_uid
+    if not _has(session, same, series.c.study_instance_uid == entry.study_instance_uid):
         session.execute(
-            insert(FoundSeriesRow).values(
+            insert(series).values(
                 series_instance_uid=entry.series_instance_uid,
                 study_instance_uid=entry.study_instance_uid,
                 modality=entry.modality,
                 attributes=_text(entry.series),
             )
         )
+
+
+def _has(session: Session, *conditions: ColumnElement[bool]) -> bool:
+    return session.execute(select(literal(1)).where(*conditions)).first() is not None
 
 
 def _filled(element: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import case, delete, func, insert, select, true, update
+from sqlalchemy import case, delete, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -49,7 +49,7 @@ class Index:
         """
         try:
             with self._database.transaction() as session:
-                session.execute(insert(schema.InstanceRow).values(**asdict(instance)))
+                session.execute(insert(schema.table(schema.InstanceRow)).values(**asdict(instance)))
                 views = self._standard_views(session, instance.study_instance_uid)
                 self._reopen(session, instance, due_at(views) if instance.to_read else None, priority)
                 self._event(session, _received(instance))
@@ -76,27 +76,28 @@ class Index:
     def _reopen(
         session: Session, instance: records.Instance, due_at: datetime | None, priority: records.Priority
     ) -> None:
-        row = session.get(schema.StudyRow, instance.study_instance_uid)
-        if row is None:
-            row = schema.StudyRow(
-                study_instance_uid=instance.study_instance_uid,
-                state=StudyState.STORED.value,
-                revision=0,
-                failures=0,
-                jobs=0,
-                priority=records.Priority.ROUTINE,
-                first_received_at=instance.received_at,
-                patient_id=instance.patient_id,
-                issuer_of_patient_id=instance.issuer_of_patient_id,
-                accession_number=instance.accession_number,
-                study_date=instance.study_date,
-            )
-            session.add(row)
-        row.last_received_at = row.changed_at = instance.received_at
-        if due_at is not None and session.get(FetchedPriorRow, instance.study_instance_uid) is None:
-            first = row.state == StudyState.STORED.value
-            row.priority = priority if first else min(priority, records.Priority(row.priority))
-            row.state, row.due_at = StudyState.RECEIVING.value, due_at
+        studies = schema.table(schema.StudyRow)
+        changed: dict[str, Any] = {"last_received_at": instance.received_at, "changed_at": instance.received_at}
+        if due_at is not None and session.get(FetchedPriorRow, instance.study_instance_uid) is not None:
+            due_at = None
+        if due_at is not None:
+            changed |= {"state": StudyState.RECEIVING.value, "due_at": due_at, "priority": int(priority)}
+        before = studies.c.state == StudyState.STORED.value, studies.c.priority > int(priority)
+        kept = {} if due_at is None else {"priority": case((or_(*before), int(priority)), else_=studies.c.priority)}
+        of_study = studies.c.study_instance_uid == instance.study_instance_uid
+        done = session.execute(update(studies).where(of_study).values(**{**changed, **kept}))
+        if done.rowcount:  # type: ignore[attr-defined]
+            return
+        first = {
+            "study_instance_uid": instance.study_instance_uid,
+            "state": StudyState.STORED.value,
+            "first_received_at": instance.received_at,
+            "patient_id": instance.patient_id,
+            "issuer_of_patient_id": instance.issuer_of_patient_id,
+            "accession_number": instance.accession_number,
+            "study_date": instance.study_date,
+        }
+        session.execute(insert(studies).values(**{**first, **changed}))
 
     def expect_prior(self, study_instance_uid: str, prior_of: str, peer: str, now: datetime) -> None:
         """What comes of this study is kept as another's prior, and does not make it an exam to be read."""
@@ -351,7 +352,7 @@ class Index:
 
     @staticmethod
     def _event(session: Session, event: records.Event) -> None:
-        session.execute(insert(schema.EventRow).values(**asdict(event)))
+        session.execute(insert(schema.table(schema.EventRow)).values(**asdict(event)))
 
     def events(self, study_instance_uid: str) -> list[records.Event]:
         """A study's history, oldest first."""

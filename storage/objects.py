@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import mmap
 import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 # PS3.5 9.1: components of digits without leading zeros, separated by dots, at most 64 characters.
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
+
+_LARGE = 4 * 1024 * 1024  # of a file that is worth a thread of its own
+_SYNCS = ThreadPoolExecutor(32, "object sync")
 
 
 def is_valid_uid(uid: str) -> bool:
@@ -50,25 +55,17 @@ class ObjectStore:
 
         Raises ValueError for a UID or name that may not name a path; OSError when the disk refuses (nothing is left).
         """
-        for part in (study_instance_uid, name):
-            if not is_valid_uid(part):
-                raise ValueError(f"'{part[:80]}' is not a UID (PS3.5 9.1) and may not name a file")
-        handle, temporary = tempfile.mkstemp(dir=self._incoming)
-        digest, size = hashlib.sha256(), 0
+        new = self.begin()
         try:
-            with os.fdopen(handle, "wb") as file:
-                for chunk in chunks:
-                    file.write(chunk)
-                    digest.update(chunk)
-                    size += len(chunk)
-                file.flush()
-                os.fsync(file.fileno())
-            relative = self._relative(study_instance_uid, f"{name}-{digest.hexdigest()[:16]}{suffix}")
-            self._publish(Path(temporary), self._folder / relative)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        return Written(relative, digest.hexdigest(), size)
+            for chunk in chunks:
+                new.write(chunk)
+            return new.commit(study_instance_uid=study_instance_uid, name=name, suffix=suffix)
+        finally:
+            new.discard()
+
+    def begin(self) -> NewObject:
+        """A new object, to be written as its bytes come. Raises OSError."""
+        return NewObject(self._folder, self._incoming)
 
     def path(self, relative: str) -> Path:
         """The full path of a stored file."""
@@ -117,18 +114,70 @@ class ObjectStore:
             path.unlink(missing_ok=True)
         return len(left)
 
-    @staticmethod
-    def _relative(study_instance_uid: str, filename: str) -> str:
-        fan_out = hashlib.sha256(study_instance_uid.encode()).hexdigest()[:2]
-        return f"{fan_out}/{study_instance_uid}/{filename}"
 
-    def _publish(self, temporary: Path, final: Path) -> None:
-        new_folders = [folder for folder in (final.parent.parent, final.parent) if not folder.exists()]
-        final.parent.mkdir(parents=True, exist_ok=True)
-        temporary.replace(final)
-        _fsync_folder(final.parent)
-        for folder in new_folders:
-            _fsync_folder(folder.parent)
+class NewObject:
+    """A file on its way into the store. Whatever happens, `discard` closes it; what was not committed is gone then."""
+
+    def __init__(self, folder: Path, incoming: Path) -> None:
+        handle, temporary = tempfile.mkstemp(dir=incoming)
+        self._folder = folder
+        self._temporary = Path(temporary)
+        self._file = os.fdopen(handle, "w+b")
+
+    def write(self, chunk: bytes | memoryview) -> None:
+        """More of it. Raises OSError when the disk refuses."""
+        self._file.write(chunk)
+
+    def view(self) -> mmap.mmap:
+        """What was written so far, mapped and not read. Raises OSError."""
+        self._file.flush()
+        return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+
+    def commit(self, *, study_instance_uid: str, name: str, suffix: str) -> Written:
+        """Make it `<study>/<name>-<sha256 start><suffix>`, durable on return.
+
+        Raises ValueError for a UID or name that may not name a path; OSError when the disk refuses.
+        """
+        for part in (study_instance_uid, name):
+            if not is_valid_uid(part):
+                raise ValueError(f"'{part[:80]}' is not a UID (PS3.5 9.1) and may not name a file")
+        self._file.flush()
+        if self._file.tell() < _LARGE:
+            sha256 = self._sha256()
+            os.fsync(self._file.fileno())
+        else:  # the digest takes as long as the disk, so it is made meanwhile
+            synced = _SYNCS.submit(os.fsync, self._file.fileno())
+            try:
+                sha256 = self._sha256()
+            finally:
+                synced.result()
+        relative = _relative(study_instance_uid, f"{name}-{sha256[:16]}{suffix}")
+        _publish(self._temporary, self._folder / relative)
+        return Written(relative, sha256, self._file.tell())
+
+    def _sha256(self) -> str:
+        self._file.seek(0)
+        return hashlib.file_digest(self._file, "sha256").hexdigest()
+
+    def discard(self) -> None:
+        """Close it, and remove it unless it was committed."""
+        with contextlib.suppress(OSError):  # of what a full disk did not take
+            self._file.close()
+        self._temporary.unlink(missing_ok=True)
+
+
+def _relative(study_instance_uid: str, filename: str) -> str:
+    fan_out = hashlib.sha256(study_instance_uid.encode()).hexdigest()[:2]
+    return f"{fan_out}/{study_instance_uid}/{filename}"
+
+
+def _publish(temporary: Path, final: Path) -> None:
+    new_folders = [folder for folder in (final.parent.parent, final.parent) if not folder.exists()]
+    final.parent.mkdir(parents=True, exist_ok=True)
+    temporary.replace(final)
+    _fsync_folder(final.parent)
+    for folder in new_folders:
+        _fsync_folder(folder.parent)
 
 
 def _fsync_folder(folder: Path) -> None:

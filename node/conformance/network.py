@@ -52,10 +52,12 @@ def _acceptor(facts: Facts) -> Section:
     rows = (
         ("Associations at the same time, in all", str(network.maximum_associations)),
         ("Associations at the same time, of one calling AE title", str(network.maximum_associations_per_caller)),
+        ("Of all, kept for addresses that have none open", str(network.reserved_associations)),
         ("Largest PDU received, bytes", str(network.maximum_pdu_bytes)),
         ("Largest data set, bytes", str(network.max_object_bytes)),
         ("Wait for association messages (ACSE), s", number(network.association_timeout_s)),
         ("Wait for the rest of a DIMSE message, s", number(network.dimse_timeout_s)),
+        ("Slowest message, bytes a second, once that time is up", number(network.minimum_bytes_per_s)),
         ("An idle association is aborted after, s", number(network.network_timeout_s)),
     )
     return Section(

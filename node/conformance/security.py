@@ -7,9 +7,15 @@ from node.conformance.facts import Facts
 
 #: Words that code of a secure transport or of audit messages would hold; a test holds the code against them.
 NOT_THERE = {
-    "secure transport of associations (TLS)": ("tls_args", "ssl_context", "import ssl"),
+    "secure transport of associations that go out (TLS)": ("tls_args", "create_default_context"),
     "audit messages": ("AuditMessage", "RFC3881"),
 }
+
+_NOTHING_ELSE = (
+    "Nothing else of PS3.15 is claimed: associations that go out have no secure transport, there is no audit trail, no "
+    "digital signature is made or judged, nothing is de-identified. Where the network is not trusted, protect it by "
+    "other means."
+)
 
 
 def section(facts: Facts) -> Section:
@@ -20,11 +26,7 @@ def section(facts: Facts) -> Section:
         sections=(
             Section(
                 "Security profiles",
-                (
-                    "None of PS3.15 is claimed: associations have no secure transport, there is no audit trail, no "
-                    "digital signature is made or judged, nothing is de-identified. Where the network is not trusted, "
-                    "protect it by other means.",
-                ),
+                (_transport(facts), _NOTHING_ELSE),
             ),
             Section(
                 "Association level security",
@@ -35,7 +37,8 @@ def section(facts: Facts) -> Section:
                             "configuration (`node.allow_non_loopback`) and callers that are named.",
                             "Calling AE title, the caller's address and the called AE title are checked, see "
                             "[[Rejected associations]].",
-                            "Associations are limited in number, in all and for each caller, and in time.",
+                            "Associations are limited in number, in all and for each caller, and in time; connections "
+                            "are, in all and for each address. The last associations are for addresses that have none.",
                             "Objects are limited in size. A UID that is none is refused before it names a file.",
                         )
                     ),
@@ -70,6 +73,17 @@ def section(facts: Facts) -> Section:
                 ),
             ),
         ),
+    )
+
+
+def _transport(facts: Facts) -> str:
+    tls = facts.config.network.tls
+    if not tls.is_on:
+        return "Associations that come in are not encrypted in this configuration; `network.tls` would have them so."
+    shown = "a certificate is asked of callers" if tls.client_ca_file else "no certificate is asked of callers"
+    return (
+        "Associations that come in are encrypted as the BCP 195 profile says (PS3.15 B.12): TLS 1.2 or later with "
+        f"forward secrecy; {shown}."
     )
 
 

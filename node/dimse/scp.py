@@ -6,6 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, cast
 
 from pydicom.dataset import Dataset
@@ -22,16 +23,17 @@ from pydicom.uid import (
     JPEGLSLossless,
     RLELossless,
 )
-from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
 from pynetdicom.association import Association
-from pynetdicom.transport import ThreadedAssociationServer
 
 from node import logs
+from node.arriving import Arriving, received
 from node.books import Books, Passage
 from node.config import Config
-from node.dimse import commitment, query_scp
+from node.dimse import commitment, listener, query_scp
+from node.dimse.listener import Admission, Listener
 from node.dimse.scu import UNCOMPRESSED, Handler, status
-from node.dimse.sockets import no_delay
+from node.dimse.tls import Certificates
 from node.errors import NodeError
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.intake import Accepted, Incoming, Outcome
@@ -61,13 +63,22 @@ SUCCESS = 0x0000
 COERCED = 0xB000  # PS3.4 B.2.3: stored, though not as a replacement of what is held
 CALLING_NOT_RECOGNIZED = (1, 1, 3)  # PS3.8 9.3.4: rejected-permanent, service-user
 LIMIT_EXCEEDED = (2, 3, 2)  # rejected-transient, presentation provider: local-limit-exceeded
+_UNLIMITED = (
+    1_000_000  # pynetdicom would count connections that asked for nothing yet; `_requested` counts associations
+)
+
+# its log of every message is made whether or not anybody reads it, and costs more than the message
+_config.LOG_HANDLER_LEVEL = "none"
 
 
 _ENDINGS = {"EVT_RELEASED": "released", "EVT_ABORTED": "aborted"}
+_LOST = "connection lost"
 
 
 class Accepts(Protocol):
     """What the SCP needs of the intake."""
+
+    def begin(self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> Arriving: ...
 
     def accept(self, incoming: Incoming) -> Accepted: ...
 
@@ -79,6 +90,7 @@ class _Open:
     """An open association: who called, the study it is sending, and what became of what it sent."""
 
     calling_ae_title: str
+    address: str
     passage: Passage
     study_instance_uid: str = ""
     counts: Counter[str] = field(default_factory=Counter)
@@ -95,8 +107,8 @@ class Receiver:
         self._books = books or Books()
         self._intake = intake
         self._roles = tuple(roles)
-        self._server: ThreadedAssociationServer | None = None
-        self._ae: AE | None = None
+        self._server: Listener | None = None
+        self._stopped = False
         self._lock = threading.Lock()
         self._open: dict[int, _Open] = {}
 
@@ -109,9 +121,8 @@ class Receiver:
 
     def start(self) -> None:
         """Listen. Raises OSError when the address cannot be bound."""
-        self._ae = _application_entity(self._config)
+        node, network = self._config.node, self._config.network
         handlers: list[Any] = [
-            (evt.EVT_CONN_OPEN, no_delay),
             (evt.EVT_REQUESTED, self._requested),
             (evt.EVT_C_ECHO, _echo),
             (evt.EVT_C_STORE, self._store),
@@ -120,20 +131,29 @@ class Receiver:
             (evt.EVT_CONN_CLOSE, self._ended),
             *self._roles,
         ]
-        address = (self._config.node.host, self._config.node.port)
-        self._server = self._ae.start_server(address, block=False, evt_handlers=handlers)
-        log.info("listening", ae_title=self._config.node.ae_title, host=address[0], port=self.port)
+        certificates = Certificates(network.tls) if network.tls.is_on else None
+        made = _application_entity(self._config).make_server(
+            (node.host, node.port),
+            evt_handlers=handlers,
+            server_class=Listener,
+            request_handler=listener.Handler,
+            admission=Admission(network, certificates, self._intake.begin, self._left),
+        )
+        self._server = cast("Listener", made)
+        serve = partial(self._server.serve_forever, poll_interval=0.1)
+        threading.Thread(target=serve, name="dicom listener", daemon=True).start()
+        log.info("listening", ae_title=node.ae_title, host=node.host, port=self.port, tls=network.tls.is_on)
 
     def stop(self) -> None:
         """Stop listening; open associations are aborted, and what was not answered their senders send again."""
-        if self._ae is None or self._server is None:
+        if self._server is None or self._stopped:
             return
+        self._stopped = True
         self._server.shutdown()
-        for association in self._ae.active_associations:
+        for association in self._server.active_associations:
             # pynetdicom cannot abort what has not yet asked for an association; such a thread ends with the process
             if association.is_established:
                 association.abort()
-        self._ae = None
 
     # ------------------------------------------------------------------ events
 
@@ -145,15 +165,22 @@ class Receiver:
             log.warning("association refused: caller not allowed", calling_ae_title=calling, address=address)
             _reject(association, CALLING_NOT_RECOGNIZED)
             return
-        with self._lock:
-            already = sum(each.calling_ae_title == calling for each in self._open.values())
-            refused = already >= self._config.network.maximum_associations_per_caller
-            if not refused:
-                passage = self._books.passage("C-STORE", association.name, calling, address)
-                self._open[id(association)] = _Open(calling, passage)
-        if refused:
-            log.warning("association refused: too many of this caller", calling_ae_title=calling)
+        passage = self._books.passage("C-STORE", association.name, calling, address)
+        if not self._has_room(association, _Open(calling, address, passage)):
+            log.warning("association refused: too many", calling_ae_title=calling, address=address)
             _reject(association, LIMIT_EXCEEDED)
+
+    def _has_room(self, association: Association, new: _Open) -> bool:
+        """Count it among the open ones, if it may be: in all, of its caller, and the last ones for new addresses."""
+        network = self._config.network
+        with self._lock:
+            of_caller = sum(each.calling_ae_title == new.calling_ae_title for each in self._open.values())
+            known = any(each.address == new.address for each in self._open.values())
+            limit = network.maximum_associations - (network.reserved_associations if known else 0)
+            if of_caller >= network.maximum_associations_per_caller or len(self._open) >= limit:
+                return False
+            self._open[id(association)] = new
+        return True
 
     def _store(self, event: evt.Event) -> Dataset:
         request = cast("Any", event.request)
@@ -162,8 +189,10 @@ class Receiver:
         about = sop_instance_uid if is_valid_uid(sop_instance_uid) else "(no UID)"
         with logs.about(association=event.assoc.name, sop=about):
             try:
+                file, encoded = received(request.DataSet)
                 incoming = Incoming(
-                    encoded=request.DataSet.getbuffer(),
+                    encoded=encoded,
+                    file=file,
                     transfer_syntax_uid=str(event.context.transfer_syntax),
                     sop_class_uid=str(request.AffectedSOPClassUID),
                     sop_instance_uid=sop_instance_uid,
@@ -191,13 +220,16 @@ class Receiver:
         return status(code, "held with other content; this one was kept aside for a person" if code else "")
 
     def _ended(self, event: evt.Event) -> None:
+        self._left(event.assoc, _ENDINGS.get(event.event.name, _LOST))
+
+    def _left(self, association: Association, how: str = _LOST) -> None:
         with self._lock:
-            ended = self._open.pop(id(event.assoc), None)
+            ended = self._open.pop(id(association), None)
         if ended is None:
             return
         counts = {key.replace(" ", "_"): count for key, count in ended.counts.items()}
-        log.info("association ended", association=event.assoc.name, calling_ae_title=ended.calling_ae_title, **counts)
-        ended.passage.ended(_ENDINGS.get(event.event.name, "connection lost"))
+        log.info("association ended", association=association.name, calling_ae_title=ended.calling_ae_title, **counts)
+        ended.passage.ended(how)
         if ended.study_instance_uid:
             self._intake.released(ended.study_instance_uid)
 
@@ -213,7 +245,7 @@ def _application_entity(config: Config) -> AE:
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     ae.require_called_aet = config.require_called_ae_title
-    ae.maximum_associations = config.network.maximum_associations
+    ae.maximum_associations = _UNLIMITED
     ae.maximum_pdu_size = config.network.maximum_pdu_bytes
     ae.acse_timeout = config.network.association_timeout_s
     ae.dimse_timeout = config.network.dimse_timeout_s

@@ -29,6 +29,7 @@ BORDERS = {
     "node/cli.py": "a person gets words, not a traceback",
     "node/dimse/commitment_scp.py": "one failed round must not end the rounds",
     "node/dimse/scp.py": "every request gets a status",
+    "node/dimse/upper.py": "whatever a peer sends ends its association and no other",
     "node/housekeeping.py": "one failed round must not end the rounds",
     "node/intake.py": "the parser meets whatever a sender made",
     "node/part10.py": "the parser meets whatever a sender made",

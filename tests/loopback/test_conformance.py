@@ -35,6 +35,7 @@ from storage.outbox import Outbox
 from storage.schema import make_engine
 from tests.support import wait_until
 from tests.support_exams import settings
+from tests.support_receiving import tried
 
 MG = DigitalMammographyXRayImageStorageForPresentation
 BY_NAME = {facts.uid_name(uid): uid for uid in (VERIFICATION, *scp.SERVICES)}
@@ -67,7 +68,7 @@ def claimed() -> dict[str, list[str]]:
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
     config = settings(
         tmp_path_factory.mktemp("node"),
-        network={"maximum_associations": 4, "maximum_associations_per_caller": 2},
+        network={"maximum_associations": 4, "maximum_associations_per_caller": 2, "reserved_associations": 0},
         callers=[{"ae_title": each, "address": "127.0.0.1"} for each in ("PACS", "A", "B", "C")],
     )
     database = Database(make_engine(config.storage.database_url))
@@ -85,7 +86,7 @@ def associate(
 ) -> Association:
     ae = AE(calling)
     ae.acse_timeout = ae.network_timeout = 60
-    return ae.associate("127.0.0.1", node.port, contexts=list(contexts), ae_title=called)
+    return tried(lambda: ae.associate("127.0.0.1", node.port, contexts=list(contexts), ae_title=called))
 
 
 def answered(node: Receiver, pairs: Sequence[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -1,4 +1,7 @@
-"""C-STORE into the node: real associations on loopback, with pynetdicom and dcmtk as senders."""
+"""C-STORE into the node: real associations on loopback, with pynetdicom and dcmtk as senders.
+
+All of it holds for both readers of associations (`network.upper_layer`).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,6 @@ import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,82 +18,28 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import (
     CTImageStorage,
-    DigitalMammographyXRayImageStorageForPresentation,
     ExplicitVRLittleEndian,
     ImplicitVRLittleEndian,
     JPEGLosslessSV1,
 )
-from pynetdicom import AE
-from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.dsutils import encode
 
-from node.config import Config
-from node.dimse.scp import Receiver
-from node.intake import Intake
-from storage.database import Database
-from storage.index import Index
-from storage.objects import ObjectStore
-from storage.outbox import Outbox
 from storage.records import StudyState
-from storage.schema import make_engine
 from tests.support import require_tool
-from tests.support_exams import STUDY, as_file, exam, settings, view
-
-MG = DigitalMammographyXRayImageStorageForPresentation
-
-
-@dataclass
-class Receiving:
-    config: Config
-    index: Index
-    store: ObjectStore
-    receiver: Receiver
+from tests.support_exams import STUDY, as_file, exam, view
+from tests.support_receiving import MG, Receiving, associate, receivers, send
 
 
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[object]:
-    started: list[tuple[Receiver, Database]] = []
-
-    def build(**sections: object) -> Receiving:
-        config = settings(tmp_path, **sections)
-        database = Database(make_engine(config.storage.database_url))
-        database.create_schema()
-        index, store = Index(database), ObjectStore(config.storage.object_folder)
-        receiver = Receiver(config, Intake(config, index, Outbox(database), store))
-        receiver.start()
-        started.append((receiver, database))
-        return Receiving(config, index, store, receiver)
-
-    yield build
-    for receiver, database in started:
-        receiver.stop()
-        database.engine.dispose()
+@pytest.fixture(params=["fast", "stock"])
+def make(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[object]:
+    with receivers(tmp_path, request.param) as build:
+        yield build
 
 
 @pytest.fixture
 def node(make) -> Receiving:
     return make()
-
-
-def associate(
-    node: Receiving, *, calling: str = "PACS", called: str = "MAMMO_NODE", contexts: object = None
-) -> Association:
-    ae = AE(calling)
-    ae.acse_timeout = ae.dimse_timeout = 10
-    for abstract, syntaxes in contexts or [(MG, [ExplicitVRLittleEndian])]:
-        ae.add_requested_context(abstract, syntaxes)
-    return ae.associate("127.0.0.1", node.receiver.port, ae_title=called)
-
-
-def send(node: Receiving, *datasets: Dataset) -> list[Dataset]:
-    association = associate(
-        node, contexts=[(cls, [ExplicitVRLittleEndian]) for cls in {d.SOPClassUID for d in datasets}]
-    )
-    assert association.is_established
-    statuses = [association.send_c_store(dataset) for dataset in datasets]
-    association.release()
-    return statuses
 
 
 def test_what_was_answered_with_success_is_on_disk_byte_for_byte_and_in_the_index(node: Receiving) -> None:
@@ -200,7 +148,7 @@ def test_another_called_ae_title_is_rejected(node: Receiving) -> None:
 
 
 def test_one_caller_cannot_take_every_association(make) -> None:
-    node = make(network={"maximum_associations": 4, "maximum_associations_per_caller": 2})
+    node = make(network={"maximum_associations": 4, "maximum_associations_per_caller": 2, "reserved_associations": 0})
     mine = [associate(node, calling="GREEDY") for _ in range(2)]
     assert all(association.is_established for association in mine)
     assert associate(node, calling="GREEDY").is_rejected
@@ -211,6 +159,17 @@ def test_one_caller_cannot_take_every_association(make) -> None:
     again = associate(node, calling="GREEDY")
     assert again.is_established, "a released association still counts"
     for association in (again, mine[1]):
+        association.release()
+
+
+def test_the_last_associations_are_not_for_an_address_that_has_some(make) -> None:
+    node = make(network={"maximum_associations": 3, "maximum_associations_per_caller": 3, "reserved_associations": 1})
+    mine = [associate(node, calling=f"GREEDY{number}") for number in range(2)]
+    assert all(association.is_established for association in mine)
+    assert associate(node, calling="GREEDY3").is_rejected, "one address under many titles took all there are"
+    other = associate(node, calling="GREEDY4", address="127.0.0.2")
+    assert other.is_established
+    for association in (*mine, other):
         association.release()
 
 
@@ -244,7 +203,7 @@ def test_an_aborted_association_keeps_what_was_answered(node: Receiving) -> None
 
 
 def test_a_silent_connection_does_not_keep_others_out(node: Receiving) -> None:
-    with socket.create_connection(("127.0.0.1", node.receiver.port)):
+    with socket.create_connection(("127.0.0.1", node.port)):
         assert send(node, view())[0].Status == 0
 
 
@@ -298,7 +257,7 @@ def test_dcmtk_echoscu_storescu_and_dcmsend(node: Receiving, tmp_path: Path) -> 
         path = tmp_path / f"{dataset.SOPInstanceUID}.dcm"
         path.write_bytes(as_file(dataset))
         paths.append(str(path))
-    port = str(node.receiver.port)
+    port = str(node.port)
     called = ["-aec", "MAMMO_NODE", "127.0.0.1", port]
     subprocess.run([require_tool("echoscu"), *called], check=True, timeout=30)
     subprocess.run([require_tool("storescu"), *called, *paths[:2]], check=True, timeout=30)

@@ -282,9 +282,15 @@ def test_operating_points_in_the_wrong_order() -> None:
 
 
 def test_more_associations_per_caller_than_in_all() -> None:
-    assert faults(network={"maximum_associations": 2}) == [
+    assert faults(network={"maximum_associations": 3}) == [
         "network.maximum_associations_per_caller: value 8 is not allowed; "
-        "allowed: at most network.maximum_associations, 2"
+        "allowed: at most network.maximum_associations, 3"
+    ]
+
+
+def test_all_associations_reserved() -> None:
+    assert faults(network={"maximum_associations": 8, "reserved_associations": 8}) == [
+        "network.reserved_associations: value 8 is not allowed; allowed: less than network.maximum_associations, 8"
     ]
 
 
