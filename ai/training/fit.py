@@ -48,7 +48,7 @@ class FitSettings:
     batch: int = 16
     crop: int = 256
     wholes: int = 1
-    wholes_from: float = 0.5
+    wholes_from: float = 0.8
     rate: float = 4e-3
     evaluate_every: int = 500
     patience: int = 0
