@@ -128,9 +128,9 @@ def _spiculated_mass(patch: Patch) -> Field:
 
 
 def _lobulated_mass(patch: Patch) -> Field:
-    core = _bunch(patch, margin_mm=patch.half_mm * 0.3)
-    rays = _spicules(patch, count=9, start=0.6, reach=0.6, brightness=0.07)
-    return patch.lesion.contrast * (0.34 * core * (1 + 0.08 * _texture(patch, 0.8)) + rays)
+    core = _bunch(patch, margin_mm=patch.half_mm * 0.5)
+    rays = _spicules(patch, count=int(patch.rng.integers(14, 22)), start=0.55, reach=0.8, brightness=0.12)
+    return patch.lesion.contrast * (0.46 * core * (1 + 0.10 * _texture(patch, 0.8)) + rays)
 
 
 def _distortion(patch: Patch) -> Field:
