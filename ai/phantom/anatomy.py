@@ -95,7 +95,8 @@ class Breast:
     depth_mm: chest wall to nipple. lateral_mm, medial_mm: half widths on CC. upper_mm, lower_mm: nipple to waist and
     to the inframammary fold on MLO. waist: width at the axilla, fraction of the depth. bluntness: outline's exponent.
     gland_fraction: of the volume. gland_lateral, gland_superior: where its middle lies.
-    pectoral_mm: muscle's width at the top of MLO; pectoral_reach: how far below (−) or above nipple level it ends.
+    pectoral_mm: muscle's width at the top of MLO; pectoral_bulge: how far its edge swells (+) or
+    falls in (−), as a share of that; pectoral_reach: how far below (−) or above nipple level it ends.
     """
 
     depth_mm: float
@@ -112,6 +113,7 @@ class Breast:
     gland_superior: float
     pectoral_mm: float
     pectoral_reach_mm: float
+    pectoral_bulge: float
     strands: float
     texture_seed: int
 
@@ -210,7 +212,7 @@ def _breast(rng: np.random.Generator, density: BreastComposition, *, texture_see
     size = {"a": 1.1, "b": 1.05, "c": 0.97, "d": 0.9}[density] * float(np.clip(rng.normal(1.0, 0.14), 0.72, 1.4))
     depth = 103.0 * size
     low, high = _GLAND_FRACTION[density]
-    waist = float(rng.uniform(0.6, 0.88))
+    waist = float(rng.uniform(0.55, 0.82))
     return Breast(
         depth_mm=depth,
         lateral_mm=depth * float(rng.uniform(0.95, 1.15)),
@@ -225,7 +227,8 @@ def _breast(rng: np.random.Generator, density: BreastComposition, *, texture_see
         gland_lateral=float(rng.normal(0.12, 0.08)),
         gland_superior=float(rng.normal(0.08, 0.08)),
         pectoral_mm=depth * waist * float(rng.uniform(0.55, 0.85)),
-        pectoral_reach_mm=float(rng.normal(0, 14)),
+        pectoral_reach_mm=float(rng.normal(-4, 16)),
+        pectoral_bulge=float(rng.normal(0.06, 0.08)),
         strands=float(rng.uniform(0.7, 1.25)),
         texture_seed=texture_seed,
     )

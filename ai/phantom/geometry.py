@@ -52,8 +52,9 @@ class Placement:
             return breast.depth_mm * ((1 - t**2.1) ** breast.bluntness + tail)
         below = np.clip(-v / breast.lower_mm, 0, 1)
         above = np.clip(v / breast.upper_mm, 0, 2)
-        upper = breast.waist + (1 - breast.waist) * (0.5 + 0.5 * np.cos(np.pi * np.minimum(above, 1) ** 0.9))
-        upper = upper - 0.05 * np.clip(above - 1, 0, None) ** 2
+        # full round the nipple, then an even slope up to the axilla, which runs on beyond the picture
+        upper = breast.waist + (1 - breast.waist) * (0.5 + 0.5 * np.cos(np.pi * np.minimum(above / 1.15, 1) ** 1.25))
+        upper = upper - 0.08 * np.clip(above - 0.8, 0, None)
         lower = (1 - below**2.2) ** (breast.bluntness * 0.95)
         result: Field = breast.depth_mm * np.where(v > 0, upper, lower)
         return result

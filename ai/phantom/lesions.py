@@ -80,11 +80,25 @@ def _profile(patch: Patch, *, lobes: float, margin_mm: float) -> Field:
     """A lobulated ball seen in projection, 1 at the middle; margin_mm softens its border."""
     angle = np.arctan2(patch.dv, patch.dx)
     outline = np.ones_like(angle)
-    for k in range(2, 8):
+    for k in range(2, 12):
         outline += lobes * patch.rng.normal() / k * np.cos(k * angle + patch.rng.uniform(0, 2 * np.pi))
-    inside = patch.half_mm * outline - patch.radius
-    ball = np.sqrt(np.clip(inside / patch.half_mm, 0, 1))
-    return ball * np.clip(inside / margin_mm, 0, 1)
+    away = patch.radius / (patch.half_mm * np.maximum(outline, 0.4))
+    ball = np.sqrt(np.clip(1 - away**2, 0, 1))
+    return ball * np.clip((1 - away) * patch.half_mm / margin_mm, 0, 1)
+
+
+def _bunch(patch: Patch, *, margin_mm: float) -> Field:
+    """Several balls grown into one another, 1 at the thickest."""
+    total = np.zeros(patch.dx.shape, np.float32)
+    for angle in np.linspace(0, 2 * np.pi, int(patch.rng.integers(4, 7)), endpoint=False):
+        turned = angle + patch.rng.normal(0, 0.3)
+        size = patch.half_mm * patch.rng.uniform(0.4, 0.62)
+        off = patch.half_mm - size
+        middle = (off * np.cos(turned) * patch.rng.uniform(0.6, 1), off * np.sin(turned) * patch.rng.uniform(0.6, 1))
+        away = np.hypot(patch.dx - np.float32(middle[0]), patch.dv - np.float32(middle[1])) / size
+        ball = np.sqrt(np.clip(1 - away**2, 0, 1)) * np.clip((1 - away) * size / margin_mm, 0, 1)
+        total = np.maximum(total, ball) + np.float32(0.35) * np.minimum(total, ball)
+    return np.minimum(total, np.float32(1.3))
 
 
 def _texture(patch: Patch, size_mm: float) -> Field:
@@ -108,15 +122,15 @@ def _spicules(patch: Patch, *, count: int, start: float, reach: float, brightnes
 
 
 def _spiculated_mass(patch: Patch) -> Field:
-    core = _profile(patch, lobes=0.22, margin_mm=patch.half_mm * 0.45)
-    rays = _spicules(patch, count=int(patch.rng.integers(22, 40)), start=0.35, reach=1.35, brightness=0.15)
-    return patch.lesion.contrast * (0.4 * core * (1 + 0.08 * _texture(patch, 0.8)) + rays)
+    core = _profile(patch, lobes=0.20, margin_mm=patch.half_mm * 0.5)
+    rays = _spicules(patch, count=int(patch.rng.integers(26, 44)), start=0.45, reach=1.25, brightness=0.19)
+    return patch.lesion.contrast * (0.36 * core * (1 + 0.10 * _texture(patch, 0.8)) + rays)
 
 
 def _lobulated_mass(patch: Patch) -> Field:
-    core = _profile(patch, lobes=0.32, margin_mm=patch.half_mm * 0.6)
-    rays = _spicules(patch, count=9, start=0.6, reach=0.6, brightness=0.07)
-    return patch.lesion.contrast * (0.42 * core * (1 + 0.08 * _texture(patch, 0.8)) + rays)
+    core = _bunch(patch, margin_mm=patch.half_mm * 0.5)
+    rays = _spicules(patch, count=int(patch.rng.integers(14, 22)), start=0.55, reach=0.8, brightness=0.12)
+    return patch.lesion.contrast * (0.46 * core * (1 + 0.10 * _texture(patch, 0.8)) + rays)
 
 
 def _distortion(patch: Patch) -> Field:

@@ -16,6 +16,15 @@ from ai.phantom.noise import Field, Points, octaves, resampled, stream
 _VOLUME = (30, 36, 36)  # depth × lateral × superior; lateral and superior reach ±1.2
 _TUBE_KNOTS = 12
 _STRAND_FIELD_MM = 0.4  # grid of the fields whose zero crossings are strands
+#: name, spacing mm, width (of the field's zero), stretch along the way to the nipple, lean off it (radians), weight
+_STRANDS = (
+    ("fine+", 3.2, 0.14, 3.2, 0.35, 0.22),
+    ("fine-", 3.2, 0.14, 3.2, -0.45, 0.22),
+    ("net", 3.2, 0.16, 1.2, 0.0, 0.20),
+    ("middle+", 6.4, 0.09, 2.4, 0.6, 0.24),
+    ("middle-", 6.4, 0.09, 2.8, -0.3, 0.24),
+    ("wide", 12.8, 0.05, 2.2, 0.15, 0.28),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +95,7 @@ def tissue(sheet: Sheet, woman: Woman, standard_view: StandardView) -> Field:
     )
     if standard_view.view_position is ViewPosition.MLO:
         share, bright = pectoral(sheet)
-        signal = signal * (1 - share) + share * (bright + np.float32(0.35) * (signal - np.float32(0.2)))
+        signal = signal * (1 - share) + share * (bright + np.float32(0.6) * (signal - np.float32(0.2)))
     if woman.implant:
         share = implant(sheet)
         signal = signal * (1 - share) + share * (np.float32(0.86) + np.float32(0.02) * sheet.noise("implant", 25.6))
@@ -131,29 +140,38 @@ def strands(sheet: Sheet, name: str, *, spacing_mm: float, width: float, stretch
 def parenchyma(sheet: Sheet, gland: Field) -> Field:
     """Fat with its strands and glandular tissue between fat lobules; gland: projected share 0–1."""
     breast, d = sheet.placement.breast, sheet.skin_distance
-    deep = _step(d, breast.subcutaneous_mm * 0.3, breast.subcutaneous_mm * 1.5)
-    cloud = sheet.noise("cloud", 12.8)
+    deep = _step(d, breast.subcutaneous_mm * 0.2, breast.subcutaneous_mm * 1.6)
+    cloud, wool = sheet.noise("cloud", 25.6, 3.0), sheet.noise("wool", 6.4, 2.6)
     mesh = sum_of_strands(sheet)
-    septa = np.exp(-((sheet.noise("lobules", 12.8, 4.2) / np.float32(0.5)) ** 2))
-    # Lobules of fat eat into the gland from its border; septa hold on longest.
-    score = 1.5 * gland + 0.10 * cloud + 0.30 * (septa - 0.5) + 0.16 * (mesh - 0.4)
-    dense = _step(score, 0.05, 1.0) * deep * _step(gland, 0.0, 0.12)
-    body = 0.42 + 0.12 * gland + 0.07 * cloud + 0.05 * (mesh - 0.4) + 0.10 * (septa - 0.5)
+    lobules = _lobules(sheet)
+    # Lobules of fat eat into the gland from its border; septa between them hold on longest.
+    score = 1.55 * gland + 0.10 * cloud + 0.06 * wool - 0.40 * lobules + 0.22 * (mesh - 0.35)
+    dense = _step(score, -0.1, 1.5) * deep * _step(gland, 0.0, 0.3)
+    body = 0.30 + 0.16 * gland + 0.05 * cloud + 0.03 * wool + 0.20 * (mesh - 0.3) - 0.10 * lobules
     depth = np.clip(1 - sheet.x / breast.depth_mm, 0, 1)
-    fat = 0.105 + 0.05 * deep + 0.03 * depth + 0.02 * cloud + mesh * (0.05 + 0.17 * deep * breast.strands)
-    result: Field = fat + dense * np.clip(body, 0.05, 0.7)
+    fat = 0.12 + 0.05 * deep + 0.06 * depth + 0.03 * cloud + 0.022 * wool
+    netted = mesh * (0.06 + 0.20 * deep * breast.strands) * (1 - 0.6 * dense)
+    result: Field = fat + netted + dense * np.clip(body, 0.05, 0.7)
+    return result
+
+
+def _lobules(sheet: Sheet) -> Field:
+    """Rounded lobules of fat, 0–1, in two sizes, with septa of 0 between them."""
+    large = np.abs(sheet.noise("lobules", 12.8, 4.6))
+    small = np.abs(sheet.noise("small lobules", 6.4, 4.6))
+    result: Field = np.clip(0.65 * _step(large, 0.1, 1.5) + 0.45 * _step(small, 0.1, 1.5), 0, 1)
     return result
 
 
 def sum_of_strands(sheet: Sheet) -> Field:
-    """Strands of several sizes and directions, about 0–1."""
-    fine = strands(sheet, "fine+", spacing_mm=3.2, width=0.12, stretch=3.6, lean=0.30)
-    fine += strands(sheet, "fine-", spacing_mm=3.2, width=0.12, stretch=3.6, lean=-0.40)
-    fine += strands(sheet, "fine++", spacing_mm=3.2, width=0.12, stretch=2.2, lean=0.8)
-    wide = strands(sheet, "wide+", spacing_mm=12.8, width=0.045, stretch=2.6, lean=0.15)
-    wide += strands(sheet, "wide-", spacing_mm=6.4, width=0.08, stretch=3.0, lean=-0.4)
-    gate = np.clip(0.5 + 0.5 * sheet.noise("gate", 12.8, 3.2), 0, 1.6)
-    result: Field = 0.4 * fine * (0.4 + 0.6 * gate) + 0.42 * wide * gate
+    """Strands of several sizes and directions, about 0–1: septa that cross everywhere, ligaments here and there."""
+    gate = np.clip(0.85 + 0.35 * sheet.noise("gate", 25.6, 3.2), 0.35, 1.6)
+    total = np.zeros(sheet.shape, np.float32)
+    for name, spacing_mm, width, stretch, lean, weight in _STRANDS:
+        total += np.float32(weight) * strands(
+            sheet, name, spacing_mm=spacing_mm, width=width, stretch=stretch, lean=lean
+        )
+    result: Field = total * gate
     return result
 
 
@@ -210,12 +228,13 @@ def pectoral(sheet: Sheet) -> tuple[Field, Field]:
     top, end = placement.top_mm, placement.breast.pectoral_reach_mm
     t = np.clip((sheet.v - end) / (top - end), 0, None)
     wobble = sheet.noise("muscle edge", 25.6, 5.0) * 1.2
-    edge = placement.breast.pectoral_mm * (t**1.02 + 0.07 * np.sin(np.pi * np.minimum(t, 1))) + wobble
+    bulge = placement.breast.pectoral_bulge * np.sin(np.pi * np.minimum(t, 1))
+    edge = placement.breast.pectoral_mm * (t**1.02 + bulge) + wobble
     depth = edge - sheet.x
     # The edge is crisp above and melts into the breast below, where the muscle thins out.
-    share = _step(depth, -1.0, 1.5) * _step(t, 0.0, 0.3)
+    share = _step(depth, -2.0, 3.0) * _step(t, 0.0, 0.5)
     fibres = np.sin((depth + 3.0 * sheet.noise("fibres", 12.8, 4.0)) * 0.9) * 0.012
-    bright = 0.50 + 0.15 * np.clip(depth / 45.0, 0, 1) + 0.03 * t + fibres + 0.02 * sheet.noise("muscle", 12.8)
+    bright = 0.36 + 0.22 * np.clip(depth / 40.0, 0, 1) + 0.05 * t + fibres + 0.03 * sheet.noise("muscle", 12.8)
     return share.astype(np.float32), bright.astype(np.float32)
 
 

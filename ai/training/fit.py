@@ -44,13 +44,13 @@ class FitSettings:
     a better one after which fitting stops, 0 never. precision: of the forward pass on a GPU.
     """
 
-    steps: int = 5000
+    steps: int = 3000
     batch: int = 16
     crop: int = 256
     wholes: int = 1
-    wholes_from: float = 0.5
+    wholes_from: float = 0.8
     rate: float = 4e-3
-    evaluate_every: int = 500
+    evaluate_every: int = 300
     patience: int = 0
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
 

@@ -13,12 +13,12 @@ from ai.calibration import ALL, Calibration, OperatingPoints, ReferenceWindow
 from ai.eligibility import EligibilityRules
 from ai.findings import Stratum
 from ai.models import ModelCard, Task
-from ai.models.demo_net import DemoModel, DemoNet, look
+from ai.models.demo_net import DemoModel, DemoNet
 from ai.self_check import SelfCheck, answers
 from ai.training import curves
 from ai.training.examples import TrainingExam
 from ai.training.fit import FitSettings, Fitted, fit
-from ai.training.report import exam_scores, sentences
+from ai.training.report import Outputs, exam_scores, seen, sentences
 from ai.training.synthetic import screening_exams, teaching_exams
 from ai.training.world import World
 
@@ -96,8 +96,9 @@ def make_bundle(
 
 def _write(folder: Path, material: Material, fitted: Fitted, card: ModelCard, version: str) -> ModelCard:
     net = fitted.net
-    calibration = Calibration(version=version, windows=_windows(net, material.reference))
-    threshold = finding_threshold(net, material.reference)
+    reference = seen(net, material.reference)
+    calibration = Calibration(version=version, windows=_windows(reference, material.reference))
+    threshold = finding_threshold(reference, material.reference)
     return bundle.write(
         folder,
         card=card.model_copy(
@@ -110,9 +111,9 @@ def _write(folder: Path, material: Material, fitted: Fitted, card: ModelCard, ve
     )
 
 
-def _windows(net: DemoNet, reference: Sequence[TrainingExam]) -> dict[str, ReferenceWindow]:
+def _windows(outputs: Sequence[Outputs], reference: Sequence[TrainingExam]) -> dict[str, ReferenceWindow]:
     """A window for each stratum with enough exams, and one of all exams, which stands for the other strata."""
-    scores = exam_scores(net, reference)
+    scores = exam_scores(reference, outputs)
     members: dict[Stratum, list[int]] = {}
     for number, exam in enumerate(reference):
         members.setdefault(exam.stratum, []).append(number)
@@ -122,12 +123,15 @@ def _windows(net: DemoNet, reference: Sequence[TrainingExam]) -> dict[str, Refer
     return {ALL: ReferenceWindow.of(scores, shared), **windows}
 
 
-def finding_threshold(net: DemoNet, healthy: Sequence[TrainingExam]) -> float:
-    """The saliency above which 5 % of views without cancer would have a mark."""
-    views = [view for exam in healthy for view in exam.views if not view.malignant]
-    highest = [look(net, view.values, view.mask)[0].max() for view in views]
-    logit = float(np.quantile(highest, 1 - _MARKS_PER_HEALTHY_VIEW))
-    return round(float(1 / (1 + np.exp(-logit))), 4)
+def finding_threshold(outputs: Sequence[Outputs], healthy: Sequence[TrainingExam]) -> float:
+    """The saliency above which 5 % of views without cancer would have a mark. outputs: of these exams."""
+    highest = [
+        output.suspicion.max()
+        for told, exam in zip(outputs, healthy, strict=True)
+        for output, view in zip(told, exam.views, strict=True)
+        if not view.malignant
+    ]
+    return round(float(np.quantile(highest, 1 - _MARKS_PER_HEALTHY_VIEW)), 4)
 
 
 def _performance(net: DemoNet, material: Material, calibration: Calibration, threshold: float) -> tuple[str, ...]:

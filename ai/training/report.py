@@ -13,29 +13,39 @@ from ai.evaluation.auc import area_under_curve, delong
 from ai.evaluation.intervals import Estimate
 from ai.exam import ImageLaterality
 from ai.geometry import Geometry
+from ai.models import ViewOutput
 from ai.models._input import NetworkInput
 from ai.models.demo_net import DemoNet, detect_one, look
 from ai.training.examples import TrainingExam, TrainingView
 
+#: What the network says of each view of an exam, in their order; boxes are on the network's input grid.
+Outputs = tuple[ViewOutput, ...]
 
-def breast_scores(net: DemoNet, exam: TrainingExam) -> dict[ImageLaterality, float]:
+
+def seen(net: DemoNet, exams: Sequence[TrainingExam]) -> list[Outputs]:
+    """What the network says of each exam, by the code that reading uses."""
+    return [tuple(_output(net, view) for view in exam.views) for exam in exams]
+
+
+def breast_scores(exam: TrainingExam, probabilities: Sequence[float]) -> dict[ImageLaterality, float]:
     """Each breast's score as `ai.reading.screening` gives it: the mean of its views."""
     views: dict[ImageLaterality, list[float]] = {}
-    for view in exam.views:
-        views.setdefault(view.standard_view.image_laterality, []).append(look(net, view.values, view.mask)[1])
+    for view, probability in zip(exam.views, probabilities, strict=True):
+        views.setdefault(view.standard_view.image_laterality, []).append(probability)
     return {side: float(np.mean(scores)) for side, scores in views.items()}
 
 
-def exam_scores(net: DemoNet, exams: Sequence[TrainingExam]) -> NDArray[np.float64]:
+def exam_scores(exams: Sequence[TrainingExam], outputs: Sequence[Outputs]) -> NDArray[np.float64]:
     """Each exam's score: that of its higher breast."""
-    return np.array([max(breast_scores(net, exam).values()) for exam in exams])
+    told = ([output.probability for output in each] for each in outputs)
+    return np.array([max(breast_scores(exam, each).values()) for exam, each in zip(exams, told, strict=True)])
 
 
 def judged(net: DemoNet, exams: Sequence[TrainingExam]) -> tuple[float, float]:
     """(area under the curve of the exams' scores, mean cross-entropy of the breasts' scores against their labels)."""
     scores, losses = [], []
     for exam in exams:
-        breasts = breast_scores(net, exam)
+        breasts = breast_scores(exam, [look(net, view.values, view.mask)[1] for view in exam.views])
         scores.append(max(breasts.values()))
         losses += [_cross_entropy(breasts[side], label) for side, label in exam.labels.items() if side in breasts]
     cancer = np.array([exam.cancer for exam in exams])
@@ -59,14 +69,15 @@ class Localisation:
     marks: float
 
 
-def localisation(net: DemoNet, exams: Sequence[TrainingExam], threshold: float) -> Localisation:
+def localisation(exams: Sequence[TrainingExam], outputs: Sequence[Outputs], threshold: float) -> Localisation:
     """Whether the marks above `threshold` (a saliency, 0–1) lie on the cancers."""
+    told = [(exam, [marks(output, threshold) for output in each]) for exam, each in zip(exams, outputs, strict=True)]
     hits = [
-        any(_hits(view, marks(net, view, threshold)) for view in exam.views if view.malignant)
-        for exam in exams
+        any(_hits(view, found) for view, found in zip(exam.views, marked, strict=True) if view.malignant)
+        for exam, marked in told
         if exam.drawn and exam.cancer
     ]
-    healthy = [sum(len(marks(net, view, threshold)) for view in exam.views) for exam in exams if not exam.cancer]
+    healthy = [sum(map(len, marked)) for exam, marked in told if not exam.cancer]
     return Localisation(
         found=float(np.mean(hits)) if hits else math.nan,
         of=len(hits),
@@ -74,13 +85,16 @@ def localisation(net: DemoNet, exams: Sequence[TrainingExam], threshold: float) 
     )
 
 
-def marks(net: DemoNet, view: TrainingView, threshold: float) -> list[tuple[float, float]]:
-    """(column, row) of the middles of what reading would mark, on the network's input grid."""
+def _output(net: DemoNet, view: TrainingView) -> ViewOutput:
     rows, columns = view.mask.shape
     itself = Geometry(
         left=0, top=0, right=columns, bottom=rows, flipped=False, row_step=1, column_step=1, rows=rows, columns=columns
     )
-    output = detect_one(net, NetworkInput(view.values, view.mask, itself))
+    return detect_one(net, NetworkInput(view.values, view.mask, itself))
+
+
+def marks(output: ViewOutput, threshold: float) -> list[tuple[float, float]]:
+    """(column, row) of the middles of what reading would mark, on the network's input grid."""
     boxes = (candidate.box for candidate in output.candidates if candidate.probability >= threshold)
     return [((left + right) / 2, (top + bottom) / 2) for left, top, right, bottom in boxes]
 
@@ -104,10 +118,11 @@ def sentences(
     net: DemoNet, exams: Sequence[TrainingExam], threshold: float, shares: Mapping[str, float], what: str
 ) -> tuple[str, ...]:
     """What the card says of exams that had no part in training. shares: name → score threshold of operating points."""
-    scores, cancer = exam_scores(net, exams), np.array([exam.cancer for exam in exams])
+    outputs = seen(net, exams)
+    scores, cancer = exam_scores(exams, outputs), np.array([exam.cancer for exam in exams])
     _, women = np.unique([exam.woman_id for exam in exams], return_inverse=True)
     area = delong(scores, cancer, women).estimate
-    place = localisation(net, exams, threshold)
+    place = localisation(exams, outputs, threshold)
     said = [f"{len(exams)} {what}, {int(cancer.sum())} with cancer: AUC {area.value:.3f} ({_interval(area)})."]
     if cancer.any() and not cancer.all():
         for name, least in shares.items():

@@ -74,7 +74,7 @@ def train(
     out: _Out = Path("bundle"),
     drawn: _Synthetic = None,
     seed: _Seed = 7,
-    steps: _Steps = 5000,
+    steps: _Steps = FitSettings().steps,
     patience: _Patience = 0,
     precision: _Precision = "fp32",
     device: _Device = "cpu",

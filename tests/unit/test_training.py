@@ -25,7 +25,7 @@ from ai.training.examples import DrawnBox, TrainingExam, TrainingView, targets, 
 from ai.training.fit import CheckpointError, FitSettings, fit
 from ai.training.make import Sizes, make_bundle
 from ai.training.make import synthetic as synthetic_material
-from ai.training.report import localisation
+from ai.training.report import localisation, seen
 from ai.training.synthetic import breast_image, screening_exams, teaching_woman
 from ai.training.world import World
 from tests.support import REPOSITORY
@@ -171,7 +171,8 @@ def test_exams_without_drawn_lesions_are_learnt_from_their_labels(exams: tuple[T
 
 def test_localisation_counts_marks_on_the_cancer_and_elsewhere(exams: tuple[TrainingExam, ...]) -> None:
     fitted = fit(exams[:2], exams[2:], replace(TINY, steps=1), 1, world=CPU)
-    everywhere, nowhere = (localisation(fitted.net, exams, threshold) for threshold in (0.0, 1.1))
+    outputs = seen(fitted.net, exams)
+    everywhere, nowhere = (localisation(exams, outputs, threshold) for threshold in (0.0, 1.1))
     assert everywhere.of == sum(exam.cancer for exam in exams) > 0
     assert everywhere.marks > 0
     assert (nowhere.found, nowhere.marks) == (0, 0)
