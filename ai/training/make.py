@@ -30,7 +30,7 @@ _LEAST_WINDOW = 200  # exams of a stratum that make a window of their own
 class Sizes:
     """Numbers of synthetic exams. teaching: several lesions each. training: as in screening, many with cancer.
 
-    tuning and test: half with cancer. reference: as in screening.
+    tuning and test: half with cancer. reference: as in screening. Reference and test have each system's own pixels.
     """
 
     teaching: int = 320
@@ -62,9 +62,9 @@ def synthetic(seed: int, sizes: Sizes, cache: Path | None = None) -> Material:
             *screening_exams(seed + 500, sizes.training, prevalence=0.4, cache=cache),
         ),
         tuning=screening_exams(seed + 1000, sizes.tuning, prevalence=0.5, cache=cache),
-        reference=screening_exams(seed + 2000, sizes.reference, prevalence=0.01, cache=cache),
-        test=screening_exams(seed + 3000, sizes.test, prevalence=0.5, cache=cache),
-        what="unseen synthetic exams",
+        reference=screening_exams(seed + 2000, sizes.reference, prevalence=0.01, full_size=True, cache=cache),
+        test=screening_exams(seed + 3000, sizes.test, prevalence=0.5, full_size=True, cache=cache),
+        what="unseen synthetic exams of full size",
     )
 
 

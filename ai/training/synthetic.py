@@ -39,18 +39,23 @@ _MALIGNANT = [kind for kind in LesionKind if place(kind, seed=0).malignant]
 _BENIGN = [kind for kind in LesionKind if kind not in _MALIGNANT]
 
 
-def screening_exams(seed: int, count: int, *, prevalence: float, cache: Path | None = None) -> tuple[TrainingExam, ...]:
+def screening_exams(
+    seed: int, count: int, *, prevalence: float, full_size: bool = False, cache: Path | None = None
+) -> tuple[TrainingExam, ...]:
     """`count` exams of the synthetic population `seed`; the same arguments give the same exams.
 
-    prevalence: share of women with a malignant lesion. cache: a folder to keep drawn exams in, or None.
+    prevalence: share of women with a malignant lesion. full_size: with each system's own pixels, as a node gets them;
+    else at `PITCH_MM`. cache: a folder to keep drawn exams in, or None.
     """
     women = (member(seed, index, prevalence=prevalence) for index in range(count))
-    return _drawn(women, count, f"screening {seed} {prevalence}", cache)
+    name = f"screening {seed} {prevalence}{' full size' if full_size else ''}"
+    return _drawn(women, count, name, cache, None if full_size else PITCH_MM)
 
 
 def teaching_exams(seed: int, count: int, *, cache: Path | None = None) -> tuple[TrainingExam, ...]:
     """`count` exams of women with several lesions in each breast: more to learn from each image that is drawn."""
-    return _drawn((teaching_woman(seed, index) for index in range(count)), count, f"teaching {seed}", cache)
+    women = (teaching_woman(seed, index) for index in range(count))
+    return _drawn(women, count, f"teaching {seed}", cache, PITCH_MM)
 
 
 def teaching_woman(seed: int, index: int) -> ScreenedWoman:
@@ -66,11 +71,13 @@ def teaching_woman(seed: int, index: int) -> ScreenedWoman:
     return ScreenedWoman(woman=replace(like.woman, lesions=tuple(lesions)), look=like.look)
 
 
-def _drawn(women: Iterable[ScreenedWoman], count: int, name: str, cache: Path | None) -> tuple[TrainingExam, ...]:
+def _drawn(
+    women: Iterable[ScreenedWoman], count: int, name: str, cache: Path | None, pitch_mm: float | None
+) -> tuple[TrainingExam, ...]:
     made = []
     for index, woman in enumerate(women):
         key = hashlib.sha256(f"{name} {index} {_SOURCES}".encode()).hexdigest()[:24]
-        views = cached(partial(_views, woman), cache / f"{key}.npz" if cache else None)
+        views = cached(partial(_views, woman, pitch_mm), cache / f"{key}.npz" if cache else None)
         sides = dict.fromkeys(view.standard_view.image_laterality for view in views)
         sick = {view.standard_view.image_laterality for view in views if view.malignant}
         labels = {side: float(side in sick) for side in sides}
@@ -115,10 +122,10 @@ def breast_image(rendered: RenderedView, look: VendorLook) -> BreastImage:
     return read_breast(view, StoredImage("", values, look.largest_value, ""))
 
 
-def _views(screened: ScreenedWoman) -> list[TrainingView]:
+def _views(screened: ScreenedWoman, pitch_mm: float | None) -> list[TrainingView]:
     views = []
     for standard in STANDARD_VIEWS:
-        rendered = render(screened.woman, standard, look=screened.look, pitch_mm=PITCH_MM)
+        rendered = render(screened.woman, standard, look=screened.look, pitch_mm=pitch_mm)
         try:
             image = breast_image(rendered, screened.look)
         except PixelError as error:
