@@ -39,6 +39,7 @@ _Synthetic = Annotated[
     typer.Option("--synthetic", min=0.001, max=100, help="Instead of a table: drawn exams, 1 for the usual numbers."),
 ]
 _Seed = Annotated[int, typer.Option("--seed", help="The same seed and exams give the same model on one machine.")]
+_USUAL_STEPS = FitSettings().steps
 _Steps = Annotated[int, typer.Option("--steps", min=1, help="Steps of the fit.")]
 _Patience = Annotated[
     int, typer.Option("--patience", min=0, help="Stop after so many looks without a better model; 0: never.")
@@ -74,7 +75,7 @@ def train(
     out: _Out = Path("bundle"),
     drawn: _Synthetic = None,
     seed: _Seed = 7,
-    steps: _Steps = FitSettings().steps,
+    steps: _Steps = _USUAL_STEPS,
     patience: _Patience = 0,
     precision: _Precision = "fp32",
     device: _Device = "cpu",
