@@ -53,7 +53,7 @@ class Node:
         self.receiver = Receiver(config, self.intake)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()))
-        self._housekeeper = Housekeeper(self.index, self.store, self.orders, config.storage.retention_days)
+        self._housekeeper = Housekeeper(self.database, self.store, self.orders, config.storage.retention_days)
 
     def _web_rooms(self) -> WebRooms:
         holdings = Holdings(Catalogue(self.database), self.store)
@@ -70,7 +70,9 @@ class Node:
 
         Raises ConfigError (models, a second node on the same data), OSError (address in use).
         """
-        self.database.create_schema()
+        if self.config.storage.is_embedded:
+            self.database.create_schema()
+        self.database.check_schema()
         self.reader.start()
         self._jobs.start(self._stages.run)
         self.store.clear_incoming()
@@ -81,7 +83,7 @@ class Node:
 
     def connect(self) -> None:
         """Only look at what is kept, and ask for work, beside a node that may be running; `stop` ends it."""
-        self.database.create_schema()
+        self.database.check_schema()
         self._jobs.connect()
 
     def stop(self) -> None:

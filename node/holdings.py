@@ -42,13 +42,19 @@ def opened(config: Config) -> Iterator[Holdings]:
     file = database_file(config)
     if file is not None and not file.is_file():
         raise NothingKept(f"{file} is not there: no node has run with this configuration yet (mammo-node serve)")
+    with database(config) as found:
+        found.check_schema()
+        yield Holdings(Index(found), Outbox(found), Refusals(found))
+
+
+@contextmanager
+def database(config: Config) -> Iterator[Database]:
+    """The database, whatever is in it, for the length of the block. Raises as `opened`."""
     engine = make_engine(config.storage.database_url)
     try:
-        database = Database(engine)
-        database.create_schema()
-        yield Holdings(Index(database), Outbox(database), Refusals(database))
+        yield Database(engine)
     except SchemaMismatch as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"storage.database_url: {error}") from error
     except DatabaseUnavailable as error:
         raise NodeError(f"the database cannot be used: {error}; see storage.database_url") from error
     finally:

@@ -6,8 +6,10 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 
-from node import logs
+from node import backfill, logs
 from node.pipeline.orders import Orders
+from storage.catalogue import Catalogue
+from storage.database import Database
 from storage.index import Index
 from storage.objects import ObjectStore
 
@@ -21,8 +23,9 @@ _RETENTION_S = 3600.0
 class Housekeeper:
     """One thread. retention_days: see `StorageSettings`; None keeps everything."""
 
-    def __init__(self, index: Index, store: ObjectStore, orders: Orders, retention_days: int | None) -> None:
-        self._index = index
+    def __init__(self, database: Database, store: ObjectStore, orders: Orders, retention_days: int | None) -> None:
+        self._index = Index(database)
+        self._catalogue = Catalogue(database)
         self._store = store
         self._orders = orders
         self._retention_days = retention_days
@@ -61,6 +64,7 @@ class Housekeeper:
         return removed
 
     def _live(self) -> None:
+        self._make_findable()
         while not self._ended.wait(_TICK_S):
             try:
                 self.complete(datetime.now(UTC))
@@ -70,6 +74,12 @@ class Housekeeper:
                     self.retain(datetime.now(UTC))
             except Exception:
                 log.exception("housekeeping failed")
+
+    def _make_findable(self) -> None:
+        try:
+            backfill.make_findable(self._catalogue, self._store)
+        except Exception:
+            log.exception("not everything kept earlier can be searched for; tried again at the next start")
 
     def _is_time(self, what: str, every_s: float) -> bool:
         now = time.monotonic()

@@ -314,6 +314,11 @@ class StorageSettings(Settings):
     )
 
     @property
+    def is_embedded(self) -> bool:
+        """Whether the database is a file that only this node uses."""
+        return self.database_url.startswith("sqlite:")
+
+    @property
     def lock_file(self) -> Path:
         """Held by the node that works on these objects, for as long as it lives."""
         return self.object_folder / ".lock"

@@ -1,4 +1,4 @@
-"""The tables, and an engine that keeps what it says it has kept.
+"""The tables, and an engine that keeps what it says it has kept. What changes here needs a step in `migrations`.
 
 SQLite: WAL, synchronous FULL, a busy timeout; never on network storage. A transaction's first statement is a
 write wherever it decides something, because SQLite takes its lock there.
@@ -25,9 +25,6 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-
-SCHEMA_VERSION = 2
-
 
 _CONNECTIONS = 60  # at most, beyond a few that are kept open: every association and web request may need one or two
 
@@ -141,7 +138,7 @@ class ResultObjectRow(Base):
     revision: Mapped[int]
     kind: Mapped[str]
     options: Mapped[str]
-    part: Mapped[str]
+    part: Mapped[str] = mapped_column(server_default="")
     path: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int]
@@ -235,7 +232,7 @@ class FoundInstanceRow(Base):
 
 
 class SchemaVersionRow(Base):
-    """One row: the version of these tables."""
+    """One row that says 2, for good: software of before there were migrations reads it, and refuses."""
 
     __tablename__ = "schema_version"
     version: Mapped[int] = mapped_column(primary_key=True)

@@ -27,6 +27,7 @@ PACKAGES = {
     "Orthanc": "orthanc",
     "java": "default-jre-headless",
     "tshark": "tshark",
+    "ip": "iproute2",
 }
 DCMTK = (
     "dcmdump dcmconv dcmdjpeg dcmcjpeg dcmqrscp dcmsend dsrdump dump2dcm echoscu findscu getscu img2dcm movescu "

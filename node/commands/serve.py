@@ -71,7 +71,7 @@ def _start(node: Node) -> None:
     try:
         node.start()
     except SchemaMismatch as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"storage.database_url: {error}") from error
     except DatabaseUnavailable as error:
         raise NodeError(f"storage.database_url: the database cannot be used: {error}") from error
     except OSError as error:

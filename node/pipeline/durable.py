@@ -55,6 +55,8 @@ class DurableJobs:
             application_version=JOBS_VERSION,
             executor_id=self._executor,
             log_level="WARNING",
+            run_migrations=self._engine.dialect.name
+            == "sqlite",  # elsewhere by command: its role may not change tables
         )
         DBOS(config=config)
 
@@ -121,6 +123,11 @@ class DurableJobs:
         if self._client is None:
             raise RuntimeError("the job queue is not started")
         return self._client
+
+
+def upgrade_engine(engine: Engine) -> None:
+    """Bring the engine's own tables to the schema of the engine that is installed."""
+    DBOS.migrate(engine.url.render_as_string(hide_password=False))
 
 
 def _locked(path: Path) -> Any:

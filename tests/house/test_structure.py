@@ -24,6 +24,7 @@ BORDERS = {
     "ai/inference.py": "whatever a model does, the exam gets an answer",
     "ai/priors.py": "whatever a prior does, the exam at hand is read",
     "ai/sources.py": "whatever an image does, the exam gets an answer",
+    "node/backfill.py": "one damaged file must not keep the others from being found",
     "node/cli.py": "a person gets words, not a traceback",
     "node/dimse/scp.py": "every request gets a status",
     "node/housekeeping.py": "one failed round must not end the rounds",

@@ -190,7 +190,7 @@ def test_retention_removes_settled_exams_with_their_files_and_nothing_else(hospi
     node = hospital.node
     wait_until(lambda: node.index.study(open_exam).state is StudyState.HELD, 30, "the exam to be held")
     paths = [node.store.path(instance.path) for instance in node.index.instances(settled)]
-    housekeeper = Housekeeper(node.index, node.store, node.orders, 30)
+    housekeeper = Housekeeper(node.database, node.store, node.orders, 30)
     assert housekeeper.retain(datetime.now(UTC)) == 0
     assert housekeeper.retain(datetime.now(UTC) + timedelta(days=31)) >= 1
     assert node.index.study(settled) is None
