@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Collection
 
 from node import logs
 from node.config import Config
 from node.dimse.scp import Receiver
+from node.errors import ConfigError
 from node.housekeeping import Housekeeper
 from node.intake import Intake
 from node.pipeline.durable import DurableJobs
+from node.pipeline.heartbeat import Heartbeat
 from node.pipeline.jobs import Stage
 from node.pipeline.orders import Orders
 from node.pipeline.rooms import Rooms
 from node.pipeline.stages import Stages
 from node.reader import Reader
+from node.roles import ALL_ROLES, Role, name_of
 from node.web.app import make_app
 from node.web.decoders import Decoders
 from node.web.rooms import Holdings
@@ -26,6 +30,7 @@ from storage.index import Index
 from storage.objects import ObjectStore
 from storage.outbox import Outbox
 from storage.schema import make_engine
+from storage.workers import DatabaseSlot, FileSlot, Slot, SlotTaken, Workers
 
 log = logs.get(__name__)
 
@@ -34,16 +39,25 @@ _PATIENCE_S = 3.0
 
 
 class Node:
-    """Receiver, reader and sender in one process (and the reader's child). `passed(point)`: see `Rooms`."""
+    """Receiver, reader and sender in one process (and the reader's child), or some of them beside other processes.
 
-    def __init__(self, config: Config, *, passed: Callable[[str], None] = lambda _point: None) -> None:
-        self.config = config
+    `passed(point)`: see `Rooms`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        roles: Collection[Role] = ALL_ROLES,
+        *,
+        passed: Callable[[str], None] = lambda _point: None,
+    ) -> None:
+        self.config, self.roles = config, frozenset(roles)
         engine = make_engine(config.storage.database_url)
         self.database = Database(engine)
         self.index, self.outbox = Index(self.database), Outbox(self.database)
         self.store = ObjectStore(config.storage.object_folder)
         self.reader = Reader(config.reading)
-        self._jobs = DurableJobs(engine, _queues(config), executor="embedded", lock_file=config.storage.lock_file)
+        self._jobs = DurableJobs(engine, _queues(config, self.roles))
         rooms = Rooms(
             config=config, database=self.database, store=self.store, reader=self.reader, jobs=self._jobs, passed=passed
         )
@@ -53,7 +67,8 @@ class Node:
         self.receiver = Receiver(config, self.intake)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()))
-        self._housekeeper = Housekeeper(self.database, self.store, self.orders, config.storage.retention_days)
+        self._heartbeat: Heartbeat | None = None
+        self._housekeeper: Housekeeper | None = None
 
     def _web_rooms(self) -> WebRooms:
         holdings = Holdings(Catalogue(self.database), self.store)
@@ -73,13 +88,35 @@ class Node:
         if self.config.storage.is_embedded:
             self.database.create_schema()
         self.database.check_schema()
-        self.reader.start()
-        self._jobs.start(self._stages.run)
-        self.store.clear_incoming()
+        slot = self._slot()
+        self._heartbeat = Heartbeat(slot, Workers(self.database), self._jobs, self.config.pipeline)
+        if Role.READ in self.roles:
+            self.reader.start()
+        self._jobs.start(self._stages.run, slot.name)
+        self._heartbeat.start(name_of(self.roles))
+        if self.config.storage.is_embedded:
+            self.store.clear_incoming()
         self.orders.reconcile()
+        self._housekeeper = Housekeeper(self.database, self.store, self.orders, self.config.storage, self._heartbeat)
         self._housekeeper.start()
-        self.receiver.start()
-        self.web.start()
+        if Role.RECEIVE in self.roles:
+            self.receiver.start()
+        if Role.WEB in self.roles:
+            self.web.start()
+
+    def _slot(self) -> Slot:
+        name = f"{socket.gethostname()}.{name_of(self.roles)}"
+        if not self.config.storage.is_embedded:
+            return DatabaseSlot(self.database.engine, name)
+        if self.roles != ALL_ROLES:
+            raise ConfigError("--role: processes that share the work need PostgreSQL (storage.database_url)")
+        try:
+            return FileSlot("embedded", self.config.storage.lock_file)
+        except SlotTaken as error:
+            folder = self.config.storage.lock_file.parent
+            raise ConfigError(
+                f"another mammo-node works on {folder}: stop it, or give this one its own storage.object_folder"
+            ) from error
 
     def connect(self) -> None:
         """Only look at what is kept, and ask for work, beside a node that may be running; `stop` ends it."""
@@ -91,13 +128,19 @@ class Node:
         self.decoders.stop()
         self.web.stop()
         self.receiver.stop()
-        self._housekeeper.stop()
+        if self._housekeeper is not None:
+            self._housekeeper.stop()
         self.reader.stop()
         self._jobs.stop(_PATIENCE_S)
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
         self.database.engine.dispose()
         log.info("stopped")
 
 
-def _queues(config: Config) -> dict[str, int]:
-    delivery = {f"{Stage.DELIVER}-{name}": target.concurrency for name, target in config.destinations.items()}
-    return {str(Stage.READ): 1, str(Stage.REPORT): 1, **delivery}
+def _queues(config: Config, roles: Collection[Role]) -> dict[str, int]:
+    """Queue → how many of its jobs run at a time."""
+    queues = {str(Stage.READ): 1, str(Stage.REPORT): 1} if Role.READ in roles else {}
+    if Role.SEND in roles:
+        queues |= {f"{Stage.DELIVER}-{name}": target.concurrency for name, target in config.destinations.items()}
+    return queues

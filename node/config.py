@@ -36,10 +36,10 @@ from node.settings import (
     ResultChoice,
     Rule,
     Settings,
-    StorageSettings,
     WebSettings,
     When,
 )
+from node.settings_storage import PipelineSettings, StorageSettings
 
 #: Mammograms are read; what a PACS sends along with them is kept, so that its queue goes on.
 _DEFAULT_ROUTING = (
@@ -68,6 +68,7 @@ class Config(Settings):
     completeness: CompletenessSettings = Field(default=CompletenessSettings(), description="When an exam is whole.")
     reading: ReadingSettings = Field(default=ReadingSettings(), description="How exams are read.")
     storage: StorageSettings = Field(default=StorageSettings(), description="Where instances and their index are kept.")
+    pipeline: PipelineSettings = Field(default=PipelineSettings(), description="How several workers share the work.")
     web: WebSettings = Field(default=WebSettings(), description="DICOMweb (QIDO-RS, WADO-RS, STOW-RS) over HTTP.")
     logging: LoggingSettings = Field(default=LoggingSettings(), description="What is logged, and where to.")
 
@@ -97,6 +98,7 @@ class Config(Settings):
             *_routing_faults(self),
             *_silence_faults(self),
             *_limit_faults(self),
+            *_pipeline_faults(self),
         ]
         if found:
             raise ValidationError.from_exception_data("Config", found)
@@ -133,7 +135,7 @@ def _default_sections() -> dict[str, Any]:
     usual = ("mammography_cad_sr", "measurement_sr", "summary_sc")
     folder = {"type": "folder", "folder": "mammo-node-data/results"}
     kinds = [kind for kind in usual if kind in results.offered()]
-    sections = ("node", "network", "completeness", "reading", "storage", "web", "logging")
+    sections = ("node", "network", "completeness", "reading", "storage", "pipeline", "web", "logging")
     return {**{name: {} for name in sections}, "destinations": {"results": {**folder, "results": kinds}}}
 
 
@@ -190,6 +192,13 @@ def _limit_faults(config: Config) -> Iterator[InitErrorDetails]:
     if points.rule_out_percentile >= points.flag_percentile:
         location = ("reading", "operating_points", "rule_out_percentile")
         yield fault(location, points.rule_out_percentile, f"less than flag_percentile, {points.flag_percentile:g}")
+
+
+def _pipeline_faults(config: Config) -> Iterator[InitErrorDetails]:
+    pipeline = config.pipeline
+    if pipeline.takeover_s < 3 * pipeline.heartbeat_s:
+        limit = f"at least three times heartbeat_s, {3 * pipeline.heartbeat_s:g}"
+        yield fault(("pipeline", "takeover_s"), pipeline.takeover_s, limit)
 
 
 def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:

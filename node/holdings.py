@@ -16,6 +16,8 @@ from storage.index import Index
 from storage.outbox import Outbox
 from storage.refusals import Refusals
 from storage.schema import make_engine
+from storage.sweeps import Sweeps
+from storage.workers import Worker, Workers
 
 _SQLITE = "sqlite:///"
 
@@ -26,11 +28,13 @@ class NothingKept(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """The index, the outbox, and the refusals in them."""
+    """The index, the outbox, the refusals in them, the workers, and the last look through the files."""
 
     index: Index
     outbox: Outbox
     refusals: Refusals
+    workers: Workers
+    sweeps: Sweeps
 
 
 @contextmanager
@@ -44,7 +48,7 @@ def opened(config: Config) -> Iterator[Holdings]:
         raise NothingKept(f"{file} is not there: no node has run with this configuration yet (mammo-node serve)")
     with database(config) as found:
         found.check_schema()
-        yield Holdings(Index(found), Outbox(found), Refusals(found))
+        yield Holdings(Index(found), Outbox(found), Refusals(found), Workers(found), Sweeps(found))
 
 
 @contextmanager
@@ -78,7 +82,11 @@ def existing(folder: Path) -> Path:
 
 
 def node_runs(config: Config) -> bool:
-    """Whether a node works on this configuration's data, told by its lock."""
+    """Whether a node works on this configuration's data: by its lock, or by a heartbeat on a shared database."""
+    if not config.storage.is_embedded:
+        with database(config) as shared:
+            shared.check_schema()
+            return any(is_alive(each, config) for each in Workers(shared).all())
     lock = config.storage.lock_file
     if not lock.is_file():
         return False
@@ -88,3 +96,8 @@ def node_runs(config: Config) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+def is_alive(worker: Worker, config: Config) -> bool:
+    """Whether a worker was heard of lately."""
+    return not worker.ended and worker.silent_s <= config.pipeline.takeover_s

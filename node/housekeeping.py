@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 from node import backfill, logs
 from node.pipeline.orders import Orders
+from node.settings_storage import StorageSettings
 from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.index import Index
@@ -20,15 +22,26 @@ _RECONCILE_S = 30.0
 _RETENTION_S = 3600.0
 
 
-class Housekeeper:
-    """One thread. retention_days: see `StorageSettings`; None keeps everything."""
+class Leader(Protocol):
+    """Tells whether this worker is the one that does what only one should do."""
 
-    def __init__(self, database: Database, store: ObjectStore, orders: Orders, retention_days: int | None) -> None:
+    @property
+    def leads(self) -> bool:
+        """Whether it is."""
+
+
+class Housekeeper:
+    """One thread. What only one worker should do is done by the one that leads."""
+
+    def __init__(
+        self, database: Database, store: ObjectStore, orders: Orders, settings: StorageSettings, leader: Leader
+    ) -> None:
         self._index = Index(database)
         self._catalogue = Catalogue(database)
         self._store = store
         self._orders = orders
-        self._retention_days = retention_days
+        self._settings = settings
+        self._leader = leader
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live, name="housekeeper", daemon=True)
         self._last: dict[str, float] = {}
@@ -50,9 +63,9 @@ class Housekeeper:
 
     def retain(self, now: datetime) -> int:
         """Remove studies that a person's retention rule lets go; returns how many. Rows first: a row has its files."""
-        if self._retention_days is None:
+        if self._settings.retention_days is None:
             return 0
-        before, removed = now - timedelta(days=self._retention_days), 0
+        before, removed = now - timedelta(days=self._settings.retention_days), 0
         for study in self._index.expired(before):
             paths = self._index.forget(study, before)
             held = {instance.path for instance in self._index.instances(study)}  # the study may have come again
@@ -68,12 +81,17 @@ class Housekeeper:
         while not self._ended.wait(_TICK_S):
             try:
                 self.complete(datetime.now(UTC))
-                if self._is_time("reconcile", _RECONCILE_S):
-                    self._orders.reconcile()
-                if self._is_time("retain", _RETENTION_S):
-                    self.retain(datetime.now(UTC))
+                if self._leader.leads:
+                    self._lead()
             except Exception:
                 log.exception("housekeeping failed")
+
+    def _lead(self) -> None:
+        if self._is_time("reconcile", _RECONCILE_S):
+            self._orders.reconcile()
+        if self._is_time("retain", _RETENTION_S):
+            self.retain(datetime.now(UTC))
+            self._orders.forget_finished(datetime.now(UTC))
 
     def _make_findable(self) -> None:
         try:

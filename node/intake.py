@@ -28,6 +28,7 @@ from node import completeness, findable, logs, routing
 from node.config import Config
 from node.errors import MismatchedInstance, NodeError, NotUnderstood, OutOfDatabase, OutOfResources, UnsupportedSOPClass
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from node.room import Room
 from node.settings import Rule
 from storage.database import DatabaseUnavailable
 from storage.index import Index
@@ -96,6 +97,7 @@ class Intake:
         self._index = index
         self._outbox = outbox
         self._store = store
+        self._room = Room(config, index, store)
         self._passed = passed
 
     def accept(self, incoming: Incoming) -> Accepted:
@@ -129,11 +131,7 @@ class Intake:
     def _check_room(self, size_bytes: int) -> None:
         if size_bytes > self._config.network.max_object_bytes:
             raise NotUnderstood(f"{size_bytes} bytes are more than network.max_object_bytes allows")
-        free, needed = self._store.free_bytes(), self._config.storage.minimum_free_bytes + size_bytes
-        if free < needed:
-            raise OutOfResources(
-                f"{free} bytes are free and storage.minimum_free_bytes asks for {needed}: make room on the disk"
-            )
+        self._room.check(size_bytes)
 
     def _checked_header(self, incoming: Incoming) -> Dataset:
         try:

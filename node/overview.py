@@ -11,6 +11,7 @@ from ai.findings import Reading
 from node import holdings
 from node.config import Config
 from node.holdings import Holdings, NothingKept
+from node.upkeep import Upkeep, attention, upkeep
 from storage.records import Delivery, DeliveryState, Instance, Study, StudyState
 
 #: Exams in these states wait for the node to do something.
@@ -48,6 +49,7 @@ class Status:
     asides: int
     free_bytes: int
     minimum_free_bytes: int
+    upkeep: Upkeep
     attention: tuple[str, ...]
 
 
@@ -72,12 +74,13 @@ def status(config: Config) -> Status:
     now = datetime.now(UTC)
     states: tuple[StateLine, ...] = ()
     destinations = tuple(_no_delivery(name) for name in config.destinations)
-    asides = 0
+    asides, kept = 0, Upkeep()
     try:
         with holdings.opened(config) as held:
             states = _state_lines(held, now)
             destinations = _destination_lines(config, held, now)
             asides = len(held.index.asides())
+            kept = upkeep(config, held)
     except NothingKept:
         pass
     running = holdings.node_runs(config)
@@ -89,6 +92,7 @@ def status(config: Config) -> Status:
         asides=asides,
         free_bytes=free,
         minimum_free_bytes=config.storage.minimum_free_bytes,
+        upkeep=kept,
         attention=(),
     )
     return replace(found, attention=tuple(_attention(found)))
@@ -141,10 +145,13 @@ def _destination_line(held: Holdings, name: str, mine: Sequence[Delivery], now: 
 def _attention(found: Status) -> Iterable[str]:
     if found.free_bytes < found.minimum_free_bytes:
         yield "the disk is below storage.minimum_free_bytes: every image is refused; make room"
+    elif found.free_bytes < 2 * found.minimum_free_bytes:
+        yield "the disk is nearly full: at storage.minimum_free_bytes images are refused; make room"
     count = {line.state: line.count for line in found.states}
     waiting = sum(count.get(state, 0) for state in _WAITING)
     if waiting and not found.running:
         yield f"no node runs, and {waiting} exams wait: mammo-node serve"
+    yield from attention(found.upkeep, list(count))
     if held := count.get(StudyState.HELD, 0):
         yield f"{held} exams are held and have no result: mammo-node exams --state HELD, then show and requeue --read"
     if failed := count.get(StudyState.UNDELIVERED, 0):

@@ -20,6 +20,8 @@ from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.records import StudyState
 
+_WITH_FILES = (schema.InstanceRow, schema.ResultObjectRow)
+
 
 class Index:
     """The truth about what the node holds and where each exam stands."""
@@ -138,6 +140,12 @@ class Index:
             rows = session.scalars(select(schema.AsideRow).order_by(schema.AsideRow.id))
             return [records.Aside(**plain(row, records.Aside)) for row in rows]
 
+    def kept_bytes(self) -> int:
+        """Bytes of all instances and result objects; previews and what is kept aside are not counted."""
+        with self._database.transaction() as session:
+            sizes = (select(func.coalesce(func.sum(row.size_bytes), 0)) for row in _WITH_FILES)
+            return sum(int(session.scalar(each) or 0) for each in sizes)
+
     # ---------------------------------------------------------------- studies
 
     def due_studies(self, now: datetime) -> list[str]:
@@ -249,7 +257,7 @@ class Index:
     @staticmethod
     def _paths(session: Session, study_instance_uid: str) -> list[str]:
         found: list[str] = []
-        for table in (schema.InstanceRow, schema.ResultObjectRow):
+        for table in _WITH_FILES:
             found += session.scalars(select(table.path).where(table.study_instance_uid == study_instance_uid))
         previews = select(schema.ReadingRow.previews_json).where(
             schema.ReadingRow.study_instance_uid == study_instance_uid

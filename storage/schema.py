@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     DateTime,
     Dialect,
     Engine,
     ForeignKey,
     Index,
+    Integer,
     MetaData,
     String,
     Text,
@@ -27,6 +29,19 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _CONNECTIONS = 60  # at most, beyond a few that are kept open: every association and web request may need one or two
+
+
+#: A host that was cut off must not keep its rows locked, nor wait for ever for a server that is gone: both ends
+#: look after some seconds of silence whether the other is there, and a transaction that nobody goes on with ends.
+_POSTGRESQL = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 14_000,
+    "options": "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3 "
+    "-c tcp_user_timeout=14000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
+}
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -54,6 +69,8 @@ class Base(DeclarativeBase):
 
 
 _UID = String(64)
+#: A count of bytes may pass 2³¹; SQLite's integers are that large anyway.
+BYTES = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class InstanceRow(Base):
@@ -67,7 +84,7 @@ class InstanceRow(Base):
     transfer_syntax_uid: Mapped[str] = mapped_column(_UID)
     path: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(String(64))
-    size_bytes: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BYTES)
     received_at: Mapped[datetime]
     calling_ae_title: Mapped[str] = mapped_column(String(16))
     to_read: Mapped[bool]
@@ -141,7 +158,7 @@ class ResultObjectRow(Base):
     part: Mapped[str] = mapped_column(server_default="")
     path: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(String(64))
-    size_bytes: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BYTES)
     created_at: Mapped[datetime]
     error: Mapped[str] = mapped_column(Text)
 
@@ -242,7 +259,7 @@ def make_engine(database_url: str) -> Engine:
     """An engine for SQLite (pragmas set) or PostgreSQL. Creates a SQLite file's folder."""
     url = make_url(database_url)
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, max_overflow=_CONNECTIONS)
+        return create_engine(url, pool_pre_ping=True, max_overflow=_CONNECTIONS, connect_args=_POSTGRESQL)
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": 30}, max_overflow=_CONNECTIONS)

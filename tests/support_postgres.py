@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,14 +22,19 @@ _QUICK = ("fsync=off", "full_page_writes=off", "max_connections=300", "shared_bu
 
 @dataclass(frozen=True)
 class Postgres:
-    """A running server; its superuser needs no password."""
+    """A running server; its superuser needs no password. sockets: folder of its socket, which no network separates."""
 
     port: int
-    host: str = "127.0.0.1"
+    host: str
+    sockets: Path
 
-    def url(self, name: str, host: str = "") -> str:
-        """SQLAlchemy's URL of a database."""
-        return f"postgresql+psycopg://mammo@{host or self.host}:{self.port}/{name}"
+    def url(self, name: str) -> str:
+        """SQLAlchemy's URL of a database, over the network."""
+        return f"postgresql+psycopg://mammo@{self.host}:{self.port}/{name}"
+
+    def local_url(self, name: str) -> str:
+        """The same without a network."""
+        return f"postgresql+psycopg://mammo@/{name}?host={self.sockets}&port={self.port}"
 
     def new_database(self, name: str) -> str:
         """Make an empty database; returns its URL."""
@@ -36,8 +42,10 @@ class Postgres:
         return self.url(name)
 
     def execute(self, statement: str) -> None:
-        with psycopg.connect(host=self.host, port=self.port, user="mammo", dbname="postgres", autocommit=True) as open_:
-            open_.execute(statement)  # type: ignore[call-overload]
+        """Run a statement that belongs to no database."""
+        at = {"host": str(self.sockets), "port": self.port, "user": "mammo", "dbname": "postgres"}
+        with psycopg.connect(autocommit=True, **at) as connection:  # type: ignore[arg-type]
+            connection.execute(statement)  # type: ignore[call-overload]
 
 
 def _program(name: str) -> str:
@@ -54,30 +62,26 @@ def postgres(folder: Path, *, host: str = "127.0.0.1", prefix: tuple[str, ...] =
     data, port = folder / "postgres", free_port()
     # the server refuses to run as root
     user = ("runuser", "-u", "nobody", "--") if getpass.getuser() == "root" else ()
+    sockets = Path(tempfile.mkdtemp(prefix="pg"))  # a socket's path has to be short
+    try:
+        _make(data, sockets, user)
+        settings = [part for each in _QUICK for part in ("-c", each)]
+        command = [*prefix, *user, _program("postgres"), "-D", data, "-p", str(port), "-h", host, "-k", sockets]
+        with running(*command, *settings, until="ready to accept connections"):
+            yield Postgres(port, host, sockets)
+    finally:
+        shutil.rmtree(sockets)
+
+
+def _make(data: Path, sockets: Path, user: tuple[str, ...]) -> None:
     data.mkdir()
     if user:
         shutil.chown(data, "nobody")
-        for each in (folder, *folder.parents[:2]):
+        shutil.chown(sockets, "nobody")
+        for each in data.parents[:3]:
             each.chmod(each.stat().st_mode | 0o011)
-    made = [
-        *user,
-        _program("initdb"),
-        "-D",
-        data,
-        "-U",
-        "mammo",
-        "-A",
-        "trust",
-        "--no-sync",
-        "--no-locale",
-        "-E",
-        "UTF8",
-    ]
-    done = subprocess.run(made, capture_output=True, text=True, check=False, timeout=60, cwd="/")
+    command = [*user, _program("initdb"), "-D", data, "-U", "mammo", "-A", "trust", "--no-sync", "--no-locale"]
+    done = subprocess.run([*command, "-E", "UTF8"], capture_output=True, text=True, check=False, timeout=60, cwd="/")
     assert done.returncode == 0, done.stderr
     with (data / "pg_hba.conf").open("a") as file:
         file.write("host all all 10.0.0.0/8 trust\n")
-    settings = [part for each in _QUICK for part in ("-c", each)]
-    command = [*prefix, *user, _program("postgres"), "-D", data, "-p", str(port), "-h", host, "-k", "", *settings]
-    with running(*command, until="ready to accept connections"):
-        yield Postgres(port, host)

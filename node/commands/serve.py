@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
+from typing import Annotated
 
 import typer
 
@@ -16,6 +17,7 @@ from node.app import Node
 from node.config import Config
 from node.console import ConfigOption
 from node.errors import ConfigError, NodeError
+from node.roles import Role, name_of
 from node.settings import NodeSettings, WebSettings
 from storage.database import DatabaseUnavailable, SchemaMismatch
 
@@ -28,7 +30,13 @@ def register(app: typer.Typer) -> None:
     app.command("serve")(serve)
 
 
-def serve(config: ConfigOption = None) -> None:
+RoleOption = Annotated[
+    list[Role] | None,
+    typer.Option("--role", help="Do only this (may be repeated); others do the rest on the same PostgreSQL database."),
+]
+
+
+def serve(config: ConfigOption = None, role: RoleOption = None) -> None:
     """Run the node until it is stopped (SIGTERM or Ctrl-C).
 
     Prints "ready" once it listens. Ends with 0 after a stop, with 2 when it cannot start as configured.
@@ -38,15 +46,23 @@ def serve(config: ConfigOption = None) -> None:
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _setting(stopped))
-    node = _made(settings)
+    node = _made(settings, role or list(Role))
     try:
         _start(node)
-        console.say(f"ready: {settings.node.ae_title} listens on {settings.node.host}:{node.receiver.port}")
+        _say_ready(node)
         if node.web.port is not None:
             console.say(f"DICOMweb at {address.url(settings.web.host, node.web.port)}{settings.web.path}")
         stopped.wait()
     finally:
         _stop(node)
+
+
+def _say_ready(node: Node) -> None:
+    at = node.config.node
+    if Role.RECEIVE in node.roles:
+        console.say(f"ready: {at.ae_title} listens on {at.host}:{node.receiver.port}")
+    else:
+        console.say(f"ready: {name_of(node.roles)}")
 
 
 def _setting(event: threading.Event) -> Callable[[int, FrameType | None], None]:
@@ -56,16 +72,16 @@ def _setting(event: threading.Event) -> Callable[[int, FrameType | None], None]:
     return handle
 
 
-def _made(settings: Config) -> Node:
+def _made(settings: Config, roles: list[Role]) -> Node:
     try:
-        return Node(settings)
+        return Node(settings, roles)
     except OSError as error:
         raise ConfigError(f"storage.object_folder: {error}") from error
 
 
 def _start(node: Node) -> None:
-    for name, at in (("node", node.config.node), ("web", node.config.web)):
-        busy = "" if at.port is None else address.problem(at.host, at.port)
+    for name, at, role in (("node", node.config.node, Role.RECEIVE), ("web", node.config.web, Role.WEB)):
+        busy = "" if at.port is None or role not in node.roles else address.problem(at.host, at.port)
         if busy:  # before the models are loaded, which takes seconds
             raise _cannot_listen(name, at, busy)
     try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Collection
+from datetime import UTC, datetime, timedelta
 
 from node import logs
 from node.pipeline.jobs import Job, Stage
@@ -64,11 +65,16 @@ class Orders:
         wanted += dict.fromkeys(
             (Stage.DELIVER, item.study_instance_uid, item.revision, item.destination) for item in pending
         )
-        return sum(self._ensure(*work) for work in wanted)
+        waiting = self._rooms.jobs.waiting() if wanted else frozenset()
+        return sum(self._ensure(waiting, *work) for work in wanted)
 
-    def _ensure(self, stage: Stage, study: str, revision: int, destination: str) -> bool:
+    def forget_finished(self, now: datetime) -> int:
+        """Forget jobs that ended long ago; returns how many. What they did is in the exams' histories."""
+        return self._rooms.jobs.forget_finished(now - timedelta(days=self._rooms.config.pipeline.finished_jobs_days))
+
+    def _ensure(self, waiting: Collection[str], stage: Stage, study: str, revision: int, destination: str) -> bool:
         work = Job(stage=stage, study_instance_uid=study, revision=revision, number=0, destination=destination)
-        if self._rooms.jobs.is_waiting(work):
+        if work.prefix in waiting:
             return False
         log.warning("a job was missing", work=work.prefix)
         with self._rooms.database.transaction() as session:

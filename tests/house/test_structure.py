@@ -30,6 +30,7 @@ BORDERS = {
     "node/housekeeping.py": "one failed round must not end the rounds",
     "node/intake.py": "the parser meets whatever a sender made",
     "node/part10.py": "the parser meets whatever a sender made",
+    "node/pipeline/heartbeat.py": "a worker that works must go on telling that it lives",
     "node/pipeline/stages.py": "one failed job must not end the worker",
     "node/reader_process.py": "the node is told why a reading failed",
     "node/reporting.py": "a result object that cannot be made is kept as failed",

@@ -180,6 +180,12 @@ def test_an_altered_image_file_is_told_and_not_read(hospital: Hospital) -> None:
     assert "INSTANCE_UNREADABLE" in [reason.code for reason in reading.left_out]
 
 
+class Alone:
+    """A worker without others."""
+
+    leads = True
+
+
 def test_retention_removes_settled_exams_with_their_files_and_nothing_else(hospital: Hospital) -> None:
     settled, open_exam = f"{STUDY}.11", f"{STUDY}.12"
     hospital.send(*exam(settled))
@@ -190,7 +196,8 @@ def test_retention_removes_settled_exams_with_their_files_and_nothing_else(hospi
     node = hospital.node
     wait_until(lambda: node.index.study(open_exam).state is StudyState.HELD, 30, "the exam to be held")
     paths = [node.store.path(instance.path) for instance in node.index.instances(settled)]
-    housekeeper = Housekeeper(node.database, node.store, node.orders, 30)
+    kept = node.config.storage.model_copy(update={"retention_days": 30})
+    housekeeper = Housekeeper(node.database, node.store, node.orders, kept, Alone())
     assert housekeeper.retain(datetime.now(UTC)) == 0
     assert housekeeper.retain(datetime.now(UTC) + timedelta(days=31)) >= 1
     assert node.index.study(settled) is None

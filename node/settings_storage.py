@@ -1,0 +1,65 @@
+"""Settings of what is kept, and of the work on it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, ValidationInfo
+
+from node.settings import FilePath, Seconds, Settings, in_folder
+
+
+def _database_in_folder(url: str, info: ValidationInfo) -> str:
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and url not in (prefix, f"{prefix}:memory:"):
+        return f"{prefix}{in_folder(Path(url.removeprefix(prefix)), info)}"
+    return url
+
+
+class StorageSettings(Settings):
+    """Where instances and their index are kept."""
+
+    database_url: Annotated[str, AfterValidator(_database_in_folder)] = Field(
+        default="sqlite:///./mammo-node-data/node.sqlite",
+        min_length=1,
+        repr=False,
+        description="Index and work queue, as an SQLAlchemy URL: sqlite:///FILE or postgresql+psycopg://….",
+    )
+    object_folder: FilePath = Field(
+        default=Path("mammo-node-data/objects"),
+        description="Folder of the received and made files; shared by all hosts.",
+    )
+    minimum_free_bytes: int = Field(
+        default=2_000_000_000,
+        ge=0,
+        description="With less free disk, instances are refused (0xA700: out of resources).",
+    )
+    maximum_bytes: int | None = Field(
+        default=None, ge=1, description="With more bytes kept, instances are refused (0xA700); null: the disk decides."
+    )
+    retention_days: int | None = Field(
+        default=None, ge=1, description="Delete studies this many days after their results are delivered; null: never."
+    )
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the database is a file that only this node uses."""
+        return self.database_url.startswith("sqlite:")
+
+    @property
+    def lock_file(self) -> Path:
+        """Held by the node that works on these objects, for as long as it lives."""
+        return self.object_folder / ".lock"
+
+
+class PipelineSettings(Settings):
+    """How several workers share the work; one alone needs none of this."""
+
+    heartbeat_s: Seconds = Field(default=5.0, description="How often a worker tells that it lives.")
+    takeover_s: Seconds = Field(
+        default=30.0, description="A worker that was not heard of for this long is dead: another does its work."
+    )
+    finished_jobs_days: int = Field(
+        default=7, ge=1, description="Finished jobs are forgotten after this many days; exams' histories are not."
+    )
