@@ -7,19 +7,21 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from node import backfill, logs
+from node import backfill, logs, sweeping
 from node.pipeline.orders import Orders
 from node.settings_storage import StorageSettings
 from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.index import Index
 from storage.objects import ObjectStore
+from storage.sweeps import Sweeps
 
 log = logs.get(__name__)
 
 _TICK_S = 0.2
 _RECONCILE_S = 30.0
 _RETENTION_S = 3600.0
+_SWEEP_S = 86400.0
 
 
 class Leader(Protocol):
@@ -38,6 +40,7 @@ class Housekeeper:
     ) -> None:
         self._index = Index(database)
         self._catalogue = Catalogue(database)
+        self._sweeps = Sweeps(database)
         self._store = store
         self._orders = orders
         self._settings = settings
@@ -92,6 +95,8 @@ class Housekeeper:
         if self._is_time("retain", _RETENTION_S):
             self.retain(datetime.now(UTC))
             self._orders.forget_finished(datetime.now(UTC))
+        if self._is_time("sweep", _SWEEP_S):
+            sweeping.sweep(self._sweeps, self._store, datetime.now(UTC))
 
     def _make_findable(self) -> None:
         try:

@@ -11,12 +11,15 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 # PS3.5 9.1: components of digits without leading zeros, separated by dots, at most 64 characters.
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
+
+_FAN_OUT = re.compile(r"[0-9a-f]{2}")
 
 
 def is_valid_uid(uid: str) -> bool:
@@ -31,6 +34,14 @@ class Written:
     path: str
     sha256: str
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file that is there: its size, and for how long it has been as it is."""
+
+    size_bytes: int
+    age_s: float
 
 
 class AlteredObject(OSError):
@@ -100,6 +111,22 @@ class ObjectStore:
         path.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             path.parent.rmdir()
+
+    def studies(self) -> Iterator[str]:
+        """The studies that have files, whether or not any row names them."""
+        for fan_out in sorted(each for each in self._folder.iterdir() if _FAN_OUT.fullmatch(each.name)):
+            yield from sorted(each.name for each in fan_out.iterdir())
+
+    def listed(self, study_instance_uid: str) -> dict[str, Listed]:
+        """Path → size and age of each file of a study."""
+        folder, found = self._folder / self._relative(study_instance_uid, ""), {}
+        if folder.is_dir():
+            for each in folder.iterdir():
+                with contextlib.suppress(FileNotFoundError):  # it went meanwhile
+                    status = each.stat()
+                    path = self._relative(study_instance_uid, each.name)
+                    found[path] = Listed(status.st_size, max(0.0, time.time() - status.st_mtime))
+        return found
 
     @property
     def incoming(self) -> Path:

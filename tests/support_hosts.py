@@ -43,7 +43,7 @@ class Host:
         command = [*self.prefix, sys.executable, "-c", code, *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, cwd=REPOSITORY).stdout
 
-    def serve(self, config: Path, *roles: str):  # noqa: ANN201 a context manager of tests.support.Process
+    def serve(self, config: Path, *roles: str):
         """`mammo-node serve` with these roles, until the block ends."""
         options = [part for role in roles for part in ("--role", role)]
         command = [*self.prefix, sys.executable, "-m", "node.cli", "serve", "--config", config, *options]

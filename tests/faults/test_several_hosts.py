@@ -122,9 +122,7 @@ def test_a_host_cut_off_and_a_host_killed_under_load_lose_and_double_nothing(tmp
         stack.enter_context(running(*orthanc, until="Orthanc has started"))
         configs = {name: write_config(tmp_path, at[name], url, (at["core"], port)) for name in names[2:]}
         readers = [stack.enter_context(at[name].serve(configs[name], "read")) for name in ("reader1", "reader2")]
-        front = [
-            stack.enter_context(at[name].serve(configs[name], "receive", "send")) for name in ("front1", "front2")
-        ]
+        front = [stack.enter_context(at[name].serve(configs[name], "receive", "send")) for name in ("front1", "front2")]
         database = Database(make_engine(server.local_url("node")))
         stack.callback(database.engine.dispose)
         index, doomed = Index(database), slot_of(readers[0])
