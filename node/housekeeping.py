@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -19,6 +20,7 @@ from storage.sweeps import Sweeps
 log = logs.get(__name__)
 
 _TICK_S = 0.2
+_CORRECTION_S = 2.0
 _RECONCILE_S = 30.0
 _RETENTION_S = 3600.0
 _SWEEP_S = 86400.0
@@ -30,6 +32,19 @@ class Leader(Protocol):
     @property
     def leads(self) -> bool:
         """Whether it is."""
+
+
+class Clock:
+    """Notices when the wall clock is set back, by a steady one beside it."""
+
+    def __init__(self, wall: Callable[[], float] = time.time, steady: Callable[[], float] = time.monotonic) -> None:
+        self._wall, self._steady = wall, steady
+        self._ahead = wall() - steady()
+
+    def went_back(self) -> bool:
+        """Whether it was set back by more than a correction, since this was last asked."""
+        before, self._ahead = self._ahead, self._wall() - self._steady()
+        return self._ahead < before - _CORRECTION_S
 
 
 class Housekeeper:
@@ -48,6 +63,7 @@ class Housekeeper:
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live, name="housekeeper", daemon=True)
         self._last: dict[str, float] = {}
+        self._clock = Clock()
 
     def start(self) -> None:
         """Begin."""
@@ -90,6 +106,9 @@ class Housekeeper:
                 log.exception("housekeeping failed")
 
     def _lead(self) -> None:
+        if self._clock.went_back():
+            log.warning("the clock was set back; what waits for a time waits no longer")
+            self._orders.reconcile(anyway=True)
         if self._is_time("reconcile", _RECONCILE_S):
             self._orders.reconcile()
         if self._is_time("retain", _RETENTION_S):

@@ -156,6 +156,14 @@ class Index:
         with self._database.transaction() as session:
             return list(session.scalars(query))
 
+    def hasten_all(self, latest: datetime) -> int:
+        """No study that still receives is due later than `latest`: a clock that was wrong may have said so."""
+        row = schema.StudyRow
+        with self._database.transaction() as session:
+            late = (row.state == StudyState.RECEIVING.value) & (row.due_at > latest)
+            changed = update(row).where(late).values(due_at=latest).returning(row.study_instance_uid)
+            return len(list(session.scalars(changed)))
+
     def close_study(self, study_instance_uid: str, now: datetime, *, anyway: bool = False) -> int | None:
         """Declare a study whole: READING with the next revision, which is returned; None when it was not due.
 

@@ -57,27 +57,37 @@ def _program(name: str) -> str:
 
 
 @contextmanager
-def postgres(folder: Path, *, host: str = "127.0.0.1", prefix: tuple[str, ...] = ()) -> Iterator[Postgres]:
-    """A server listening on `host`. prefix: a command that runs it, as within a network namespace."""
-    data, port = folder / "postgres", free_port()
+def postgres(
+    folder: Path, *, host: str = "127.0.0.1", prefix: tuple[str, ...] = (), port: int = 0
+) -> Iterator[Postgres]:
+    """A server listening on `host`; it ends abruptly. Data that are in the folder already are served again.
+
+    prefix: a command that runs it, as within a network namespace.
+    """
+    data, port = folder / "postgres", port or free_port()
     # the server refuses to run as root
     user = ("runuser", "-u", "nobody", "--") if getpass.getuser() == "root" else ()
     sockets = Path(tempfile.mkdtemp(prefix="pg"))  # a socket's path has to be short
     try:
-        _make(data, sockets, user)
+        if not data.exists():
+            _make(data, user)
+        if user:
+            shutil.chown(sockets, "nobody")
         settings = [part for each in _QUICK for part in ("-c", each)]
         command = [*prefix, *user, _program("postgres"), "-D", data, "-p", str(port), "-h", host, "-k", sockets]
         with running(*command, *settings, until="ready to accept connections"):
             yield Postgres(port, host, sockets)
+            # without a goodbye to anybody, and leaving no process behind
+            ended = [*user, _program("pg_ctl"), "-D", data, "-m", "immediate", "stop"]
+            subprocess.run(ended, check=True, capture_output=True, timeout=30, cwd="/")
     finally:
         shutil.rmtree(sockets)
 
 
-def _make(data: Path, sockets: Path, user: tuple[str, ...]) -> None:
+def _make(data: Path, user: tuple[str, ...]) -> None:
     data.mkdir()
     if user:
         shutil.chown(data, "nobody")
-        shutil.chown(sockets, "nobody")
         for each in data.parents[:3]:
             each.chmod(each.stat().st_mode | 0o011)
     command = [*user, _program("initdb"), "-D", data, "-U", "mammo", "-A", "trust", "--no-sync", "--no-locale"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
-from node import logs
+from node import completeness, logs
 from node.pipeline.jobs import Job, Stage
 from node.pipeline.rooms import Rooms, tell
 from storage.index import Index
@@ -56,8 +56,14 @@ class Orders:
                 tell(index, study_instance_uid, study.revision, "deliver", f"{count} requeued for {name}")
         return len(failed)
 
-    def reconcile(self) -> int:
-        """Enqueue what should be waiting and is not; returns how many jobs were missing."""
+    def reconcile(self, *, anyway: bool = False) -> int:
+        """Enqueue what should be waiting and is not; returns how many jobs were missing.
+
+        anyway: enqueue it although it waits, because it may wait for a time that a wrong clock told.
+        """
+        late = datetime.now(UTC) + completeness.longest_wait(self._rooms.config.completeness)
+        if count := self._index.hasten_all(late):
+            log.warning("exams were due at a time that a wrong clock told; corrected", exams=count)
         stages = {StudyState.READING: Stage.READ, StudyState.REPORTING: Stage.REPORT}
         open_studies = self._index.studies(stages)
         wanted = [(stages[study.state], study.study_instance_uid, study.revision, "") for study in open_studies]
@@ -65,7 +71,7 @@ class Orders:
         wanted += dict.fromkeys(
             (Stage.DELIVER, item.study_instance_uid, item.revision, item.destination) for item in pending
         )
-        waiting = self._rooms.jobs.waiting() if wanted else frozenset()
+        waiting = self._rooms.jobs.waiting() if wanted and not anyway else frozenset()
         return sum(self._ensure(waiting, *work) for work in wanted)
 
     def forget_finished(self, now: datetime) -> int:
@@ -76,7 +82,7 @@ class Orders:
         work = Job(stage=stage, study_instance_uid=study, revision=revision, number=0, destination=destination)
         if work.prefix in waiting:
             return False
-        log.warning("a job was missing", work=work.prefix)
+        log.warning("a job was missing, or its time was wrong", work=work.prefix)
         with self._rooms.database.transaction() as session:
             self._rooms.enqueue(session, stage, study, revision, destination)
         return True
