@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from storage import migrations
@@ -75,8 +75,10 @@ class Database:
             try:
                 with self._sessions.begin() as session:
                     yield session
-            except OperationalError as error:
-                raise DatabaseUnavailable(str(error.orig)) from error
+            except DBAPIError as error:
+                if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
+                    raise DatabaseUnavailable(str(error.orig)) from error
+                raise
 
     def joining(self, session: Session) -> Database:
         """This database, working inside `session`'s transaction."""

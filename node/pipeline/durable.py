@@ -24,6 +24,7 @@ _WAITING = ["ENQUEUED", "DELAYED", "PENDING"]
 _ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
 _POLLING_S = 0.2
 _BATCH = 500
+_SELDOM_S = 60.0
 
 
 class DurableJobs:
@@ -45,7 +46,9 @@ class DurableJobs:
         self.connect()
 
     def _launch(self, run: Callable[[Job], None], worker: str) -> None:
-        logging.getLogger("dbos").setLevel(logging.WARNING)
+        engine_log = logging.getLogger("dbos")
+        engine_log.setLevel(logging.WARNING)
+        engine_log.addFilter(_Seldom())
         config = DBOSConfig(
             name=_NAME,
             system_database_url=self._engine.url.render_as_string(hide_password=False),
@@ -146,6 +149,21 @@ class DurableJobs:
         if self._client is None:
             raise RuntimeError("the job queue is not started")
         return self._client
+
+
+class _Seldom(logging.Filter):
+    """One line a minute from each place: the engine's threads tell of a lost database five times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        place = (record.pathname, record.lineno)
+        if record.created - self._told.get(place, 0.0) < _SELDOM_S:
+            return False
+        self._told[place] = record.created
+        return True
 
 
 def upgrade_engine(engine: Engine) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
+import yaml
 from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 
@@ -17,9 +19,10 @@ from node.app import Node
 from node.pipeline.durable import upgrade_engine
 from node.room import Room
 from storage.database import Database
+from storage.index import Index
 from storage.records import StudyState
 from storage.schema import make_engine
-from tests.support import wait_until
+from tests.support import running, wait_until
 from tests.support_disk import SmallDisk, small_disk
 from tests.support_exams import STUDY, exam, settings
 from tests.support_postgres import postgres
@@ -40,16 +43,17 @@ def receiving(folder: Path, **storage: object) -> Iterator[Node]:
         node.stop()
 
 
-def sent(node: Node) -> list[int]:
-    """The statuses of an exam's four images, sent on one association."""
+def sent(port: int) -> list[int]:
+    """The statuses of an exam's four images, sent on one association; -1 where there was no answer."""
     images = exam()
     ae = AE("MODALITY")
     ae.dimse_timeout = 60
     ae.add_requested_context(images[0].SOPClassUID, ExplicitVRLittleEndian)
-    association = ae.associate("127.0.0.1", node.receiver.port, ae_title="MAMMO_NODE")
-    assert association.is_established
+    association = ae.associate("127.0.0.1", port, ae_title="MAMMO_NODE")
+    if not association.is_established:
+        return [-1] * 4
     try:
-        return [association.send_c_store(each).Status for each in images]
+        return [getattr(association.send_c_store(each), "Status", -1) for each in images]
     finally:
         association.release()
 
@@ -80,11 +84,11 @@ def test_a_full_disk_under_the_objects_is_0xa700_and_mends_itself(
         with monkeypatch.context() as patched:
             patched.setattr(Room, "check", lambda *_: None)  # it saw room; then somebody else took it
             FILLED[filled](disk)
-            assert sent(node) == [OUT_OF_RESOURCES] * 4
+            assert sent(node.receiver.port) == [OUT_OF_RESOURCES] * 4
         assert node.index.instances(STUDY) == []
         assert list(node.store.incoming.iterdir()) == [], "a refused file left something behind"
         disk.clear()
-        assert sent(node) == [SUCCESS] * 4
+        assert sent(node.receiver.port) == [SUCCESS] * 4
         kept_whole(node)
 
 
@@ -95,9 +99,9 @@ def test_a_full_disk_under_the_database_is_0xa700_and_mends_itself(
     url = f"sqlite:///{tmp_path / 'disk' / 'node.sqlite'}"
     with small_disk(tmp_path / "disk") as disk, receiving(tmp_path, database_url=url) as node:
         disk.fill(0)
-        assert set(sent(node)) == {OUT_OF_RESOURCES}
+        assert set(sent(node.receiver.port)) == {OUT_OF_RESOURCES}
         disk.clear()
-        assert sent(node) == [SUCCESS] * 4
+        assert sent(node.receiver.port) == [SUCCESS] * 4
         kept_whole(node)
 
 
@@ -107,11 +111,11 @@ def test_the_watermark_refuses_before_either_disk_is_full(tmp_path: Path) -> Non
         small_disk(tmp_path / "disk") as disk,
         receiving(tmp_path, database_url=url, minimum_free_bytes=2_000_000) as node,
     ):
-        assert sent(node) == [SUCCESS] * 4
+        assert sent(node.receiver.port) == [SUCCESS] * 4
         disk.fill(1_900_000)
-        assert set(sent(node)) == {OUT_OF_RESOURCES}
+        assert set(sent(node.receiver.port)) == {OUT_OF_RESOURCES}
         disk.clear()
-        assert sent(node) == [SUCCESS] * 4, "the same images again change nothing"
+        assert sent(node.receiver.port) == [SUCCESS] * 4, "the same images again change nothing"
 
 
 def test_a_locked_database_makes_the_sender_wait(tmp_path: Path) -> None:
@@ -121,32 +125,45 @@ def test_a_locked_database_makes_the_sender_wait(tmp_path: Path) -> None:
         release = threading.Timer(1.0, other.rollback)
         begun = time.monotonic()
         release.start()
-        assert sent(node) == [SUCCESS] * 4
+        assert sent(node.receiver.port) == [SUCCESS] * 4
         assert time.monotonic() - begun >= 0.9
         release.join()
         other.close()
         kept_whole(node)
 
 
+def config_on(folder: Path, url: str) -> Path:
+    settings = {
+        "node": {"port": 0},
+        "storage": {"database_url": url, "object_folder": "objects", "minimum_free_bytes": 0},
+        "destinations": {"results": {"type": "folder", "folder": "results", "results": ["measurement_sr"]}},
+        "completeness": {"quiet_s": 2, "standard_views_grace_s": 0.1},
+        "pipeline": {"heartbeat_s": 0.5, "takeover_s": 2},
+        "reading": {"threads": 1},
+    }
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
 def test_a_database_that_is_gone_is_0xa700_until_it_is_back_and_the_exam_is_answered_after_all(tmp_path: Path) -> None:
-    with postgres(tmp_path) as server:
-        url = server.new_database("node")
-        database = Database(make_engine(url))
-        database.create_schema()
-        upgrade_engine(database.engine)
-        database.engine.dispose()
-        port = server.port
-        storage = {"database_url": url, "object_folder": f"{tmp_path}/objects", "minimum_free_bytes": 0}
-        fast = {"heartbeat_s": 0.5, "takeover_s": 2}
-        node = Node(settings(tmp_path, storage=storage, pipeline=fast, reading={"threads": 1}))
-        node.start()
-        assert sent(node)[:2] == [SUCCESS] * 2
-    try:
-        assert set(sent(node)) == {OUT_OF_RESOURCES}
-        with postgres(tmp_path, port=port):
-            wait_until(lambda: set(sent(node)) == {SUCCESS}, 60, "it to take images again, without a hand")
-            kept_whole(node)
-            wait_until(lambda: node.index.studies([StudyState.ANSWERED]), 90, "the exam to be answered")
-            node.stop()
-    finally:
-        node.stop()
+    with ExitStack() as stack:
+        with postgres(tmp_path) as server:
+            config = config_on(tmp_path, server.new_database("node"))
+            database = Database(make_engine(server.url("node")))
+            stack.callback(database.engine.dispose)
+            database.create_schema()
+            upgrade_engine(database.engine)
+            launcher = Path(__file__).with_name("node_under_test.py")
+            node = stack.enter_context(running(sys.executable, launcher, config, until="serving ", timeout_s=90))
+            port = int(node.wait_for_line("serving ").split()[1])
+            assert sent(port) == [SUCCESS] * 4
+        assert sent(port) == [OUT_OF_RESOURCES] * 4
+        with postgres(tmp_path, port=server.port):
+            wait_until(lambda: sent(port) == [SUCCESS] * 4, 60, f"it to take images without a hand:\n{node.output}")
+            index = Index(database)
+            wait_until(lambda: index.studies([StudyState.ANSWERED]), 90, f"an answer:\n{node.output}")
+            assert len(index.instances(STUDY)) == 4
+            assert len(list((tmp_path / "results").glob("*.dcm"))) == 1
+            assert node.popen.poll() is None
+            assert node.stop(15) == 0

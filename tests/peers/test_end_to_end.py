@@ -6,7 +6,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -178,6 +178,34 @@ def test_an_altered_image_file_is_told_and_not_read(hospital: Hospital) -> None:
     reading = hospital.answered(study)
     assert reading.category is Category.NOT_READ
     assert "INSTANCE_UNREADABLE" in [reason.code for reason in reading.left_out]
+
+
+def test_a_result_whose_file_was_altered_is_told_as_failed_and_never_sent(hospital: Hospital) -> None:
+    study = f"{STUDY}.13"
+    hospital.send(*exam(study))
+    hospital.answered(study)
+    node = hospital.node
+    for delivery in node.outbox.deliveries(study):
+        node.outbox.save_delivery(replace(delivery, state=DeliveryState.FAILED))
+    assert node.index.advance(study, 1, {StudyState.ANSWERED: StudyState.UNDELIVERED})
+    altered, gone = (
+        next(each for each in node.outbox.results(study) if each.kind == kind)
+        for kind in ("measurement_sr", "summary_sc")
+    )
+    node.store.path(altered.path).write_bytes(b"something else")
+    node.store.path(gone.path).unlink()
+    assert node.orders.requeue(study) == 3
+
+    def told() -> dict[str, tuple[DeliveryState, str]]:
+        return {each.kind: (each.state, each.last_error) for each in node.outbox.deliveries(study)}
+
+    wait_until(lambda: node.index.study(study).state is StudyState.UNDELIVERED, 60, "it to be told")
+    assert told()["mammography_cad_sr"] == (DeliveryState.DELIVERED, ""), "the whole one goes"
+    for kind, what in (("measurement_sr", "was altered"), ("summary_sc", "is missing")):
+        state, error = told()[kind]
+        assert state is DeliveryState.FAILED
+        assert what in error
+        assert "requeue --read" in error
 
 
 class Alone:
