@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable, Collection
 
-from node import logs
+from node import holdings, logs
 from node.config import Config
 from node.dimse.scp import Receiver
 from node.errors import ConfigError
@@ -27,7 +27,6 @@ from node.web.server import WebServer
 from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.index import Index
-from storage.objects import ObjectStore
 from storage.outbox import Outbox
 from storage.schema import make_engine
 from storage.workers import DatabaseSlot, FileSlot, Slot, SlotTaken, Workers
@@ -55,7 +54,7 @@ class Node:
         engine = make_engine(config.storage.database_url)
         self.database = Database(engine)
         self.index, self.outbox = Index(self.database), Outbox(self.database)
-        self.store = ObjectStore(config.storage.object_folder)
+        self.store = holdings.object_store(config)
         self.reader = Reader(config.reading)
         self._jobs = DurableJobs(engine, _queues(config, self.roles))
         rooms = Rooms(
@@ -71,10 +70,10 @@ class Node:
         self._housekeeper: Housekeeper | None = None
 
     def _web_rooms(self) -> WebRooms:
-        holdings = Holdings(Catalogue(self.database), self.store)
+        held = Holdings(Catalogue(self.database), self.store)
         return WebRooms(
             settings=self.config.web,
-            holdings=holdings,
+            holdings=held,
             decoders=self.decoders,
             intake=self.intake,
             maximum_object_bytes=self.config.network.max_object_bytes,

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from node.config import Config
 from node.errors import ConfigError, NodeError, NotFound
+from storage.bucket import Bucket, BucketStore
 from storage.database import Database, DatabaseUnavailable, SchemaMismatch
 from storage.index import Index
+from storage.objects import ObjectStore
 from storage.outbox import Outbox
 from storage.refusals import Refusals
 from storage.schema import make_engine
@@ -63,6 +65,12 @@ def database(config: Config) -> Iterator[Database]:
         raise NodeError(f"the database cannot be used: {error}; see storage.database_url") from error
     finally:
         engine.dispose()
+
+
+def object_store(config: Config) -> ObjectStore:
+    """Where the files are: a folder, or a bucket with copies in that folder. Raises OSError."""
+    folder, bucket = config.storage.object_folder, config.storage.bucket
+    return ObjectStore(folder) if bucket is None else BucketStore(folder, Bucket(**bucket.model_dump()))
 
 
 def database_file(config: Config) -> Path | None:

@@ -100,6 +100,8 @@ class Housekeeper:
         while not self._ended.wait(_TICK_S):
             try:
                 self.complete(datetime.now(UTC))
+                if self._is_time("trim", _RETENTION_S):
+                    self._store.trim()
                 if self._leader.leads:
                     self._lead()
             except Exception:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationInfo
 
+from node.config_faults import Allowed
 from node.settings import FilePath, Seconds, Settings, in_folder
 
 
@@ -15,6 +16,21 @@ def _database_in_folder(url: str, info: ValidationInfo) -> str:
     if url.startswith(prefix) and url not in (prefix, f"{prefix}:memory:"):
         return f"{prefix}{in_folder(Path(url.removeprefix(prefix)), info)}"
     return url
+
+
+class BucketSettings(Settings):
+    """An S3-compatible store. Its keys are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, never from here."""
+
+    name: str = Field(min_length=3, max_length=63, description="The bucket; it has to be there.")
+    endpoint: Annotated[
+        str,
+        Field(pattern=r"^https?://[^\s/@?#]+$"),
+        Allowed("a URL of scheme, host and port alone, such as https://s3.hospital.example:9000"),
+    ] = Field(description="The store's URL.")
+    region: str = Field(default="us-east-1", min_length=1, description="The store's region, as it wants to hear it.")
+    copies_bytes: int = Field(
+        default=20_000_000_000, ge=0, description="Copies on this host beyond so many bytes are removed daily."
+    )
 
 
 class StorageSettings(Settings):
@@ -29,6 +45,9 @@ class StorageSettings(Settings):
     object_folder: FilePath = Field(
         default=Path("mammo-node-data/objects"),
         description="Folder of the received and made files; shared by all hosts.",
+    )
+    bucket: BucketSettings | None = Field(
+        default=None, description="Keep the files in an S3-compatible store; object_folder then holds copies of them."
     )
     minimum_free_bytes: int = Field(
         default=2_000_000_000,

@@ -9,7 +9,6 @@ from node.console import ConfigOption, ExitCode
 from node.pipeline.durable import upgrade_engine
 from storage import migrations
 from storage.catalogue import Catalogue
-from storage.objects import ObjectStore
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +29,7 @@ def upgrade(config: ConfigOption = None) -> None:
         before = database.schema_revision()
         database.create_schema()
         upgrade_engine(database.engine)
-        made = backfill.make_findable(Catalogue(database), ObjectStore(settings.storage.object_folder))
+        made = backfill.make_findable(Catalogue(database), holdings.object_store(settings))
     latest = migrations.latest()
     console.say(f"schema {latest}, as it was" if before == latest else f"schema {before or 'none'} → {latest}")
     if made:

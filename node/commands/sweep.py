@@ -9,7 +9,6 @@ import typer
 
 from node import console, holdings, sweeping
 from node.console import ConfigOption, ExitCode, JsonOption
-from storage.objects import ObjectStore
 
 
 def register(app: typer.Typer) -> None:
@@ -30,7 +29,7 @@ def sweep(
     """
     settings = console.configuration(config)
     with holdings.opened(settings) as held:
-        store = ObjectStore(settings.storage.object_folder)
+        store = holdings.object_store(settings)
         found = sweeping.sweep(held.sweeps, store, datetime.now(UTC), remove=remove)
     if json:
         console.print_json(found)

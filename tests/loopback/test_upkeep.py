@@ -10,9 +10,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from pydicom.dataset import Dataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
@@ -20,7 +17,6 @@ from node import holdings, overview, sweeping
 from node.app import Node
 from node.config import Config
 from node.errors import ConfigError, OutOfResources
-from node.intake import Incoming
 from node.pipeline.durable import DurableJobs, upgrade_engine
 from node.pipeline.heartbeat import Heartbeat
 from node.pipeline.jobs import Job, Stage
@@ -32,7 +28,7 @@ from storage.schema import make_engine
 from storage.sweeps import Sweeps
 from storage.workers import DatabaseSlot, Workers
 from tests.support import wait_until
-from tests.support_exams import STUDY, exam, settings
+from tests.support_exams import STUDY, incoming, settings
 from tests.support_postgres import Postgres, postgres
 
 FAST = PipelineSettings(heartbeat_s=0.05, takeover_s=0.4)
@@ -57,24 +53,6 @@ def shared(server: Postgres, tmp_path: Path) -> Iterator[Database]:
 def config_of(database: Database, folder: Path, **storage: object) -> Config:
     url = database.engine.url.render_as_string(hide_password=False)
     return settings(folder, storage={"database_url": url, "object_folder": f"{folder}/objects", **storage})
-
-
-def incoming(number: int = 0, **elements: object) -> Incoming:
-    dataset = exam(**elements)[number]
-    return Incoming(
-        encoded=memoryview(encoded(dataset)),
-        transfer_syntax_uid="1.2.840.10008.1.2.1",
-        sop_class_uid=str(dataset.SOPClassUID),
-        sop_instance_uid=str(dataset.SOPInstanceUID),
-        calling_ae_title="MODALITY",
-    )
-
-
-def encoded(dataset: Dataset) -> bytes:
-    buffer = DicomBytesIO()
-    buffer.is_little_endian, buffer.is_implicit_VR = True, False
-    write_dataset(buffer, dataset)
-    return bytes(buffer.getvalue())
 
 
 class Beating:
