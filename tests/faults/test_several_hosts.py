@@ -29,7 +29,7 @@ from tests.support_hosts import Host, hosts
 from tests.support_postgres import Postgres, postgres
 
 KINDS = ("mammography_cad_sr", "measurement_sr", "summary_sc")
-BEFORE, AFTER = 8, 4
+BEFORE, AFTER = 6, 3
 TAKEN_OVER_WITHIN_S = 120
 _HELD = """
 import json, sys, urllib.request

@@ -8,8 +8,8 @@ from tests.support_outage import night
 
 
 def test_a_night_without_the_pacs(tmp_path: Path) -> None:
-    outage = night(tmp_path, 20)
+    outage = night(tmp_path, 12)
     print(outage)
-    assert outage.elsewhere == 20, "another destination waited for the PACS"
+    assert outage.elsewhere == 12, "another destination waited for the PACS"
     assert (outage.lost, outage.doubled) == (0, 0)
     assert outage.seconds < 60
