@@ -122,6 +122,13 @@ class Calibration(BaseModel):
         return self.windows[window].percentile(score)
 
 
+#: Of a bundle that has seen no population: whatever the score, the percentile is just below 50.
+NO_WINDOW = Calibration(
+    version="none",
+    windows={ALL: ReferenceWindow(exams=1, scores=(-1e6, 1e6 + 10.0), percentiles=(0.0, 100.0))},
+)
+
+
 def matched(stratum: Stratum) -> tuple[str, str, str]:
     """What makes two strata the same."""
     return (

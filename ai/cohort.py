@@ -150,6 +150,10 @@ COLUMNS: Mapping[str, Column] = {
     "cancer_side": Column(_choice("R", "L", "B"), "breast with the cancer, B for both"),
     "ai_score": Column(_AI, "the AI's score of the exam; any scale on which more is more suspicious"),
     "prior_ai_score": Column(_AI, "the AI's score of her exam before this one"),
+    "ai_score_right": Column(_AI, "the AI's score of the right breast"),
+    "ai_score_left": Column(_AI, "the AI's score of the left breast"),
+    "prior_ai_score_right": Column(_AI, "the AI's score of the right breast in her exam before this one"),
+    "prior_ai_score_left": Column(_AI, "the AI's score of the left breast in her exam before this one"),
     "ai_visible": Column(_FLAG, "whether the readers saw the AI's result when they decided"),
     "images": Column(Text(), "folder or file of the exam's DICOM images, from the table's own folder"),
     "boxes": Column(Text(), "JSON file of drawn lesions, from the table's own folder"),
@@ -173,8 +177,8 @@ class CohortError(ValueError):
     """A table that cannot be used. faults: every one of them; the message tells the first."""
 
     def __init__(self, path: Path, faults: Sequence[Fault], complaint: str = "") -> None:
-        self.faults = tuple(faults)
-        told = [str(fault) for fault in faults[:_MOST_TOLD]]
+        self.faults = tuple(sorted(faults, key=lambda fault: fault.line))
+        told = [str(fault) for fault in self.faults[:_MOST_TOLD]]
         more = [f"and {len(faults) - _MOST_TOLD} more"] if len(faults) > _MOST_TOLD else []
         super().__init__("\n".join([*([f"{path}: {complaint}"] if complaint else [f"{path}:"]), *told, *more]))
 
@@ -184,16 +188,20 @@ def read(path: Path, needed: Iterable[str] = ()) -> pl.DataFrame:
 
     needed: columns that the caller cannot do without, with a value in every row. Raises CohortError, OSError.
     """
-    texts = _texts(path)
-    _check_columns(path, texts.columns, needed)
-    wanted = {name for name, column in COLUMNS.items() if column.required} | set(needed)
-    faults = list(_value_faults(texts, wanted))
-    if faults:
-        raise CohortError(path, sorted(faults, key=lambda fault: fault.line))
-    table = texts.select(COLUMNS[name].kind.read(pl.col(name)).alias(name) for name in COLUMNS if name in texts.columns)
-    if faults := sorted(_contradictions(table), key=lambda fault: fault.line):
+    table = read_as(path, COLUMNS, needed)
+    if faults := [*_contradictions(table), *reader_contradictions(table)]:
         raise CohortError(path, faults)
     return table
+
+
+def read_as(path: Path, columns: Mapping[str, Column], needed: Iterable[str] = ()) -> pl.DataFrame:
+    """A table of other columns, each value checked by itself and typed; in the order of `columns`. Raises as `read`."""
+    texts = _texts(path)
+    wanted = dict.fromkeys([*(name for name, column in columns.items() if column.required), *needed])
+    _check_columns(path, texts.columns, columns, list(wanted))
+    if faults := list(_value_faults(texts, columns, set(wanted))):
+        raise CohortError(path, faults)
+    return texts.select(columns[name].kind.read(pl.col(name)).alias(name) for name in columns if name in texts.columns)
 
 
 def write(table: pl.DataFrame, path: Path) -> None:
@@ -218,20 +226,19 @@ def _texts(path: Path) -> pl.DataFrame:
     return stripped.select(pl.when(pl.all() == "").then(None).otherwise(pl.all()).name.keep())
 
 
-def _check_columns(path: Path, names: Sequence[str], needed: Iterable[str]) -> None:
-    unknown = [name for name in names if name not in COLUMNS]
+def _check_columns(path: Path, names: Sequence[str], columns: Mapping[str, Column], wanted: Sequence[str]) -> None:
+    unknown = [name for name in names if name not in columns]
     if unknown:
-        known = ", ".join(COLUMNS)
+        known = ", ".join(columns)
         raise CohortError(path, (), f"unknown column {', '.join(map(repr, unknown))}; allowed: {known}")
-    required = [name for name, column in COLUMNS.items() if column.required]
-    missing = [name for name in dict.fromkeys([*required, *needed]) if name not in names]
+    missing = [name for name in wanted if name not in names]
     if missing:
         raise CohortError(path, (), f"the column {', '.join(missing)} is missing")
 
 
-def _value_faults(texts: pl.DataFrame, wanted: set[str]) -> Iterator[Fault]:
+def _value_faults(texts: pl.DataFrame, columns: Mapping[str, Column], wanted: set[str]) -> Iterator[Fault]:
     for name in texts.columns:
-        kind, column = COLUMNS[name].kind, pl.col(name)
+        kind, column = columns[name].kind, pl.col(name)
         ok = kind.valid(column) if name in wanted else column.is_null() | kind.valid(column)
         bad = texts.with_row_index("row").filter(~ok.fill_null(False)).select("row", name)
         for row, value in bad.iter_rows():
@@ -250,11 +257,11 @@ def _contradictions(table: pl.DataFrame) -> Iterator[Fault]:
     backwards = ordered.filter(pl.col("study_date") <= pl.col("study_date").shift().over("woman_id"))
     for row, value in backwards.select("row", "study_date").iter_rows():
         yield Fault(row + 2, "study_date", str(value), "a date after that of the woman's round before")
-    yield from _reader_contradictions(rows)
 
 
-def _reader_contradictions(rows: pl.DataFrame) -> Iterator[Fault]:
-    has = set(rows.columns)
+def reader_contradictions(table: pl.DataFrame) -> Iterator[Fault]:
+    """Rows whose own values cannot be true together."""
+    rows, has = table.with_row_index("row"), set(table.columns)
     if {"outcome", "recalled"} <= has:
         found = rows.filter((pl.col("outcome") == Outcome.SDC) & ~pl.col("recalled"))
         for row in found["row"]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from ai import bundle
-from ai.calibration import ALL, Calibration, ReferenceWindow
+from ai.calibration import NO_WINDOW
 from ai.eligibility import EligibilityRules, Span
 from ai.models import ModelCard, Task, gmic
 from ai.published import ImportRefused, restricted_load, sha256
@@ -33,12 +33,6 @@ NETWORKS: Mapping[str, tuple[str, float]] = {
 }
 _UNKNOWN_PERCENT_T = 0.02
 UNVERIFIED = "Unverified weights."
-
-#: Of a bundle that has seen no population: whatever the score, the percentile is just below 50.
-NO_WINDOW = Calibration(
-    version="none",
-    windows={ALL: ReferenceWindow(exams=1, scores=(-1e6, 1e6 + 10.0), percentiles=(0.0, 100.0))},
-)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

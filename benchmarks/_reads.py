@@ -22,7 +22,7 @@ from pydicom import dcmread
 
 from ai import bundle
 from ai.bundle import Bundle
-from ai.calibration import OperatingPoints
+from ai.calibration import NO_WINDOW, OperatingPoints
 from ai.eligibility import EligibilityRules
 from ai.exam import Exam, StandardView
 from ai.inference import Engine
@@ -31,7 +31,6 @@ from ai.models._gmic_input import gmic_input
 from ai.models._input import network_input
 from ai.models._threads import threads_shared
 from ai.pixels import BreastImage
-from ai.published_gmic import NO_WINDOW
 from ai.self_check import SelfCheck
 from ai.sources import Sources
 from ai.spread import spread

@@ -98,7 +98,7 @@ class Config(Settings):
             *_routing_faults(self),
             *_silence_faults(self),
             *_limit_faults(self),
-            *_pipeline_faults(self),
+            *_sharing_faults(self),
         ]
         if found:
             raise ValidationError.from_exception_data("Config", found)
@@ -194,11 +194,15 @@ def _limit_faults(config: Config) -> Iterator[InitErrorDetails]:
         yield fault(location, points.rule_out_percentile, f"less than flag_percentile, {points.flag_percentile:g}")
 
 
-def _pipeline_faults(config: Config) -> Iterator[InitErrorDetails]:
+def _sharing_faults(config: Config) -> Iterator[InitErrorDetails]:
     pipeline = config.pipeline
     if pipeline.takeover_s < 3 * pipeline.heartbeat_s:
         limit = f"at least three times heartbeat_s, {3 * pipeline.heartbeat_s:g}"
         yield fault(("pipeline", "takeover_s"), pipeline.takeover_s, limit)
+    endpoint = urlsplit(config.storage.bucket.endpoint)
+    if endpoint.scheme == "http" and not _is_loopback(endpoint.hostname or ""):
+        text = "https; patients' data would leave this machine unencrypted"
+        yield fault(("storage", "bucket", "endpoint"), config.storage.bucket.endpoint, text)
 
 
 def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:

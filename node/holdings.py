@@ -12,6 +12,7 @@ from pathlib import Path
 from node.config import Config
 from node.errors import ConfigError, NodeError, NotFound
 from storage.bucket import Bucket, BucketStore
+from storage.cohort import CohortFacts
 from storage.database import Database, DatabaseUnavailable, SchemaMismatch
 from storage.index import Index
 from storage.objects import ObjectStore
@@ -30,13 +31,26 @@ class NothingKept(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """The index, the outbox, the refusals in them, the workers, and the last look through the files."""
+    """The index, the outbox, the refusals in them, the workers, the last look through the files, what others said."""
 
     index: Index
     outbox: Outbox
     refusals: Refusals
     workers: Workers
     sweeps: Sweeps
+    cohort: CohortFacts
+
+    @classmethod
+    def of(cls, database: Database) -> Holdings:
+        """What this database holds."""
+        return cls(
+            index=Index(database),
+            outbox=Outbox(database),
+            refusals=Refusals(database),
+            workers=Workers(database),
+            sweeps=Sweeps(database),
+            cohort=CohortFacts(database),
+        )
 
 
 @contextmanager
@@ -50,7 +64,7 @@ def opened(config: Config) -> Iterator[Holdings]:
         raise NothingKept(f"{file} is not there: no node has run with this configuration yet (mammo-node serve)")
     with database(config) as found:
         found.check_schema()
-        yield Holdings(Index(found), Outbox(found), Refusals(found), Workers(found), Sweeps(found))
+        yield Holdings.of(found)
 
 
 @contextmanager
@@ -69,8 +83,11 @@ def database(config: Config) -> Iterator[Database]:
 
 def object_store(config: Config) -> ObjectStore:
     """Where the files are: a folder, or a bucket with copies in that folder. Raises OSError."""
-    folder, bucket = config.storage.object_folder, config.storage.bucket
-    return ObjectStore(folder) if bucket is None else BucketStore(folder, Bucket(**bucket.model_dump()))
+    folder, at = config.storage.object_folder, config.storage.bucket
+    if at.name is None:
+        return ObjectStore(folder)
+    bucket = Bucket(name=at.name, endpoint=at.endpoint, region=at.region, copies_bytes=at.copies_bytes)
+    return BucketStore(folder, bucket)
 
 
 def database_file(config: Config) -> Path | None:

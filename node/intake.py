@@ -34,7 +34,7 @@ from storage.database import DatabaseUnavailable
 from storage.index import Index
 from storage.objects import ObjectStore, Written, is_valid_uid
 from storage.outbox import Outbox
-from storage.records import Aside, Entry, Instance
+from storage.records import Aside, Entry, Instance, Priority
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -158,18 +158,19 @@ class Intake:
             suffix=".dcm",
         )
         self._passed("intake: file written")
-        outcome = self._add(_instance(incoming, header, rule, written), findable.entry(header), incoming)
+        priority = Priority[rule.priority.upper()]
+        outcome = self._add(_instance(incoming, header, rule, written), findable.entry(header), incoming, priority)
         self._passed("intake: row committed")
         return Accepted(outcome, study, series)
 
-    def _add(self, instance: Instance, entry: Entry, incoming: Incoming) -> Outcome:
+    def _add(self, instance: Instance, entry: Entry, incoming: Incoming, priority: Priority) -> Outcome:
         def due_at(views: frozenset[str]) -> datetime:
             return completeness.due_at(
                 views, instance.received_at, self._config.completeness, still_open=incoming.more_to_come
             )
 
         for _ in range(_ATTEMPTS):
-            if self._index.add_instance(instance, due_at, entry):
+            if self._index.add_instance(instance, due_at, entry, priority):
                 return Outcome.STORED
             held = self._index.instance(instance.sop_instance_uid)
             if held is not None:

@@ -236,6 +236,11 @@ class Rule(Settings):
     destinations: Patterns = Field(
         default=(ALL,), description='Destinations of the results of a read exam; "*" is all.'
     )
+    priority: Literal["urgent", "routine", "archive"] = Field(
+        default="routine",
+        description="Of a read exam: an urgent one goes before those of the last hour, one of the archive after those "
+        "of the next day.",
+    )
 
 
 class CompletenessSettings(Settings):

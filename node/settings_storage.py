@@ -21,12 +21,14 @@ def _database_in_folder(url: str, info: ValidationInfo) -> str:
 class BucketSettings(Settings):
     """An S3-compatible store. Its keys are read from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, never from here."""
 
-    name: str = Field(min_length=3, max_length=63, description="The bucket; it has to be there.")
+    name: str | None = Field(
+        default=None, min_length=3, max_length=63, description="The bucket, which has to be there; null: none is used."
+    )
     endpoint: Annotated[
         str,
         Field(pattern=r"^https?://[^\s/@?#]+$"),
         Allowed("a URL of scheme, host and port alone, such as https://s3.hospital.example:9000"),
-    ] = Field(description="The store's URL.")
+    ] = Field(default="http://127.0.0.1:8333", description="The store's URL; beyond this machine https.")
     region: str = Field(default="us-east-1", min_length=1, description="The store's region, as it wants to hear it.")
     copies_bytes: int = Field(
         default=20_000_000_000, ge=0, description="Copies on this host beyond so many bytes are removed daily."
@@ -46,8 +48,8 @@ class StorageSettings(Settings):
         default=Path("mammo-node-data/objects"),
         description="Folder of the received and made files; shared by all hosts.",
     )
-    bucket: BucketSettings | None = Field(
-        default=None, description="Keep the files in an S3-compatible store; object_folder then holds copies of them."
+    bucket: BucketSettings = Field(
+        default=BucketSettings(), description="Files in an S3-compatible store; object_folder then holds copies."
     )
     minimum_free_bytes: int = Field(
         default=2_000_000_000,
@@ -70,6 +72,11 @@ class StorageSettings(Settings):
     def lock_file(self) -> Path:
         """Held by the node that works on these objects, for as long as it lives."""
         return self.object_folder / ".lock"
+
+    @property
+    def pseudonym_key_file(self) -> Path:
+        """The secret that women's pseudonyms in exported tables are made with."""
+        return self.object_folder / ".pseudonym-key"
 
 
 class PipelineSettings(Settings):

@@ -36,17 +36,19 @@ class Index:
         instance: records.Instance,
         due_at: Callable[[frozenset[str]], datetime | None],
         entry: records.Entry | None = None,
+        priority: records.Priority = records.Priority.ROUTINE,
     ) -> bool:
         """Index a new instance and reopen its study, in one transaction. False when the UID is already indexed.
 
         due_at: given the standard views now present, when the study counts as whole (None: it is not to be read).
-        entry: what searches find of it; without, it is found by its UID alone.
+        entry: what searches find of it; without, it is found by its UID alone. priority: the study takes it on where
+        the instance is to be read and none of those before was more urgent.
         """
         try:
             with self._database.transaction() as session:
                 session.execute(insert(schema.InstanceRow).values(**asdict(instance)))
                 views = self._standard_views(session, instance.study_instance_uid)
-                self._reopen(session, instance, due_at(views) if instance.to_read else None)
+                self._reopen(session, instance, due_at(views) if instance.to_read else None, priority)
                 self._event(session, _received(instance))
                 if entry is not None:
                     Catalogue(self._database.joining(session)).add(entry)
@@ -67,7 +69,9 @@ class Index:
         return frozenset(session.scalars(present))
 
     @staticmethod
-    def _reopen(session: Session, instance: records.Instance, due_at: datetime | None) -> None:
+    def _reopen(
+        session: Session, instance: records.Instance, due_at: datetime | None, priority: records.Priority
+    ) -> None:
         row = session.get(schema.StudyRow, instance.study_instance_uid)
         if row is None:
             row = schema.StudyRow(
@@ -76,6 +80,7 @@ class Index:
                 revision=0,
                 failures=0,
                 jobs=0,
+                priority=records.Priority.ROUTINE,
                 first_received_at=instance.received_at,
                 patient_id=instance.patient_id,
                 issuer_of_patient_id=instance.issuer_of_patient_id,
@@ -85,6 +90,8 @@ class Index:
             session.add(row)
         row.last_received_at = row.changed_at = instance.received_at
         if due_at is not None:
+            first = row.state == StudyState.STORED.value
+            row.priority = priority if first else min(priority, records.Priority(row.priority))
             row.state, row.due_at = StudyState.RECEIVING.value, due_at
 
     def hasten(self, study_instance_uid: str, due_at: datetime) -> None:
@@ -312,6 +319,13 @@ class Index:
         """The number of the study's next job; never the same twice."""
         return self._count(study_instance_uid, schema.StudyRow.jobs)
 
+    def precedence(self, study_instance_uid: str) -> tuple[records.Priority, datetime]:
+        """How urgent a study is, and when its last instance came."""
+        columns = select(schema.StudyRow.priority, schema.StudyRow.last_received_at)
+        with self._database.transaction() as session:
+            row = session.execute(columns.where(schema.StudyRow.study_instance_uid == study_instance_uid)).one()
+        return records.Priority(row.priority), row.last_received_at
+
     def _count(self, study_instance_uid: str, column: InstrumentedAttribute[int]) -> int:
         with self._database.transaction() as session:
             return session.scalars(
@@ -365,4 +379,4 @@ def _instance(row: schema.InstanceRow) -> records.Instance:
 
 def _study(row: schema.StudyRow) -> records.Study:
     values = plain(row, records.Study)
-    return records.Study(**{**values, "state": StudyState(row.state)})
+    return records.Study(**{**values, "state": StudyState(row.state), "priority": records.Priority(row.priority)})

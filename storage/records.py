@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, Self
 
 
@@ -41,6 +41,14 @@ class DeliveryState(_Told):
     DELIVERED = "DELIVERED", "the destination answered success"
     FAILED = "FAILED", "given up; requeue it when the cause is mended"
     SUPERSEDED = "SUPERSEDED", "a newer revision replaced it before it was sent"
+
+
+class Priority(IntEnum):
+    """How urgent an exam is; the lower, the sooner (see `node.pipeline.jobs.turn`)."""
+
+    URGENT = 0
+    ROUTINE = 1
+    ARCHIVE = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +117,7 @@ class Study:
     """One study and where it stands.
 
     due_at: when it counts as whole (RECEIVING only). failures: of the stage it is in. jobs: how many it has had.
+    priority: of the most urgent of its instances that are to be read.
     """
 
     study_instance_uid: str
@@ -116,6 +125,7 @@ class Study:
     revision: int
     failures: int
     jobs: int
+    priority: Priority
     due_at: datetime | None
     first_received_at: datetime
     last_received_at: datetime

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    SmallInteger,
     String,
     Text,
     TypeDecorator,
@@ -109,6 +110,7 @@ class StudyRow(Base):
     revision: Mapped[int] = mapped_column(default=0)
     failures: Mapped[int] = mapped_column(default=0)
     jobs: Mapped[int] = mapped_column(default=0)
+    priority: Mapped[int] = mapped_column(SmallInteger, default=1, server_default="1")
     due_at: Mapped[datetime | None]
     first_received_at: Mapped[datetime]
     last_received_at: Mapped[datetime]

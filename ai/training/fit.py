@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from ai.models.demo_net import DemoNet
 from ai.training.examples import TrainingExam
@@ -28,6 +30,7 @@ from ai.training.world import World
 _DECAY = 1e-4
 _WARM_UP = 0.05
 _FOCUS = 2.0  # focal loss exponent (Lin et al., 2017)
+_AVERAGED = 0.995  # share of the averaged network that a step leaves as it was
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -36,14 +39,15 @@ class FitSettings:
     """crop: side in network input pixels, a multiple of 32. batch, wholes: crops and whole views per step and process.
 
     wholes_from: share of the steps after which whole views join the crops; at once where no lesion is drawn.
-    evaluate_every: steps between looks at the tuning exams; the best network so far is kept. patience: looks without
+    evaluate_every: steps between looks at the tuning exams, by the running average of the networks of the steps so far;
+    the best of those is kept. patience: looks without
     a better one after which fitting stops, 0 never. precision: of the forward pass on a GPU.
     """
 
     steps: int = 5000
     batch: int = 16
     crop: int = 256
-    wholes: int = 2
+    wholes: int = 1
     wholes_from: float = 0.5
     rate: float = 4e-3
     evaluate_every: int = 500
@@ -87,9 +91,22 @@ class _Trainee(nn.Module):
         if crops is not None:
             losses.append(_cell_loss(self.net(crops.values), crops.wanted, crops.counts))
         if wholes is not None:
-            logits = self.net.view_logit(self.net.features(self.net(wholes.values), wholes.inside))
+            with _unmoved(self.net, when=crops is not None):
+                maps = self.net(wholes.values)
+            logits = self.net.view_logit(self.net.features(maps, wholes.inside))
             losses.append(nn.functional.binary_cross_entropy_with_logits(logits, wholes.labels))
         return torch.stack(losses).sum()
+
+
+@contextmanager
+def _unmoved(net: nn.Module, *, when: bool) -> Iterator[None]:
+    """Batch normalisation by what many crops have in common, as in reading, and not by one view and its background."""
+    norms = [each for each in net.modules() if isinstance(each, nn.BatchNorm2d) and each.training and when]
+    for each in norms:
+        each.eval()
+    yield
+    for each in norms:
+        each.train()
 
 
 def fit(
@@ -138,6 +155,7 @@ class _Run:
         self._net = DemoNet().to(world.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         trainee = _Trainee(self._net)
         self._trainee = DistributedDataParallel(trainee) if world.size > 1 else trainee
+        self._averaged = AveragedModel(self._net, multi_avg_fn=_average, use_buffers=True)
         self._optimizer = torch.optim.AdamW(self._net.parameters(), lr=settings.rate, weight_decay=_DECAY)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, lambda step: _rate(step / settings.steps))
         self._scaler = torch.amp.GradScaler(world.device.type, enabled=settings.precision == "fp16")
@@ -176,6 +194,7 @@ class _Run:
         self._scaler.step(self._optimizer)
         self._scaler.update()
         self._schedule.step()
+        self._averaged.update_parameters(self._net)
         self.step += 1
         value = float(loss.detach())
         self._recent += value
@@ -199,17 +218,21 @@ class _Run:
         steps = self.step - (self._history[-1].step if self._history else 0)
         found = (math.nan, math.nan)
         if self._world.is_first:
-            self._net.eval()
-            found = judged(self._net, self._tuning)
+            self._averaged.eval()
+            found = judged(self._mean_net, self._tuning)
         auc, tuning_loss = self._world.from_first(found)
         rate = float(self._schedule.get_last_lr()[0])
         self._history.append(Moment(self.step, self._recent / max(steps, 1), rate, auc, tuning_loss))
         self._recent = 0.0
         if _worth(self._history[-1]) >= max(map(_worth, self._history)):
-            self._best = {name: value.detach().clone() for name, value in self._net.state_dict().items()}
+            self._best = {name: value.detach().clone() for name, value in self._mean_net.state_dict().items()}
             self._since_best = 0
         else:
             self._since_best += 1
+
+    @property
+    def _mean_net(self) -> DemoNet:
+        return cast("DemoNet", self._averaged.module)
 
     def result(self) -> Fitted:
         """The best network that was seen."""
@@ -227,6 +250,7 @@ class _Run:
             "run": self._identity,
             "step": self.step,
             "net": self._net.state_dict(),
+            "averaged": self._averaged.state_dict(),
             "optimizer": self._optimizer.state_dict(),
             "schedule": self._schedule.state_dict(),
             "scaler": self._scaler.state_dict(),
@@ -252,6 +276,7 @@ class _Run:
             )
         self.step, self._since_best, self._best = state["step"], state["since_best"], state["best"]
         self._net.load_state_dict(state["net"])
+        self._averaged.load_state_dict(state["averaged"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._schedule.load_state_dict(state["schedule"])
         self._scaler.load_state_dict(state["scaler"])
@@ -261,6 +286,13 @@ class _Run:
     @property
     def _identity(self) -> str:
         return json.dumps({**asdict(self._settings), "seed": self._seed, "processes": self._world.size}, sort_keys=True)
+
+
+def _average(kept: Any, now: Any, count: Tensor | int) -> None:
+    """The running average takes in the present network; at the beginning it forgets faster."""
+    number = int(count)
+    average = get_ema_multi_avg_fn(min(_AVERAGED, (1 + number) / (10 + number)))  # type: ignore[no-untyped-call]
+    average(kept, now, count)
 
 
 def _worth(moment: Moment) -> float:

@@ -93,13 +93,14 @@ class DurableJobs:
             system_database_engine=self._engine, serializer=DBOSPortableJSONSerializer(), application_name=_NAME
         )
 
-    def enqueue(self, session: Session, job: Job, delay_s: float = 0.0) -> None:
+    def enqueue(self, session: Session, job: Job, *, turn: int, delay_s: float = 0.0) -> None:
         """See `JobQueue`."""
         options: EnqueueOptions = {
             "workflow_name": "job",
             "queue_name": job.queue,
             "workflow_id": job.job_id,
             "app_version": JOBS_VERSION,
+            "priority": turn,
         }
         if delay_s > 0:
             options["delay_seconds"] = delay_s

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol
+
+from storage.records import Priority
 
 
 class Stage(StrEnum):
@@ -52,6 +54,20 @@ class Job:
         return f"{self.stage}-{self.destination}" if self.destination else str(self.stage)
 
 
+_ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
+_AS_IF_LATER_S = {Priority.URGENT: -3600, Priority.ROUTINE: 0, Priority.ARCHIVE: 86400}
+
+
+def turn(priority: Priority, received_at: datetime) -> int:
+    """Where an exam's jobs stand in their queues, from 1 up to 2³¹ − 1; the lowest is run first.
+
+    It is the second at which the exam came, an hour earlier for an urgent one and a day later for one of the archive.
+    So an urgent exam overtakes everything of the last hour, and nobody is overtaken for longer than that.
+    """
+    seconds = (received_at - _ORIGIN).total_seconds() + _AS_IF_LATER_S[priority]
+    return min(max(round(seconds), 1), 2**31 - 1)
+
+
 class NotFinished(BaseException):
     """Raised out of a job that is to be run again by the next worker. Not an Exception: that would end the job."""
 
@@ -59,8 +75,8 @@ class NotFinished(BaseException):
 class JobQueue(Protocol):
     """Keeps jobs and runs them."""
 
-    def enqueue(self, session: Any, job: Job, delay_s: float = 0.0) -> None:
-        """Add a job in `session`'s transaction, to be run `delay_s` seconds from now or later."""
+    def enqueue(self, session: Any, job: Job, *, turn: int, delay_s: float = 0.0) -> None:
+        """Add a job in `session`'s transaction, to be run `delay_s` seconds from now or later, lowest `turn` first."""
 
     def waiting(self) -> frozenset[str]:
         """The prefixes of all jobs that wait or run."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from node.config import Config
-from node.pipeline.jobs import Job, JobQueue, Stage
+from node.pipeline.jobs import Job, JobQueue, Stage, turn
 from node.reader import Reader
 from storage.database import Database
 from storage.index import Index
@@ -31,9 +31,10 @@ class Rooms:
         self, session: Any, stage: Stage, study: str, revision: int, destination: str = "", *, delay_s: float = 0.0
     ) -> None:
         """Enqueue a job in `session`'s transaction, under an id it has never had."""
-        number = Index(self.database.joining(session)).next_job(study)
+        index = Index(self.database.joining(session))
+        number, place = index.next_job(study), turn(*index.precedence(study))
         job = Job(stage=stage, study_instance_uid=study, revision=revision, number=number, destination=destination)
-        self.jobs.enqueue(session, job, delay_s)
+        self.jobs.enqueue(session, job, turn=place, delay_s=delay_s)
 
 
 def tell(index: Index, study: str, revision: int, stage: str, text: str) -> None:

@@ -55,6 +55,11 @@ class Program:
         """Whether it has not ended."""
         return self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
     def stop(self, patience_s: float = 12.0) -> int:
         """SIGTERM, after `patience_s` SIGKILL, also to what it left behind. Returns its exit status."""
         if self.running:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
 from node.pipeline.durable import DurableJobs
-from node.pipeline.jobs import Job, NotFinished, Stage
+from node.pipeline.jobs import Job, NotFinished, Stage, turn
+from storage.records import Priority
 from storage.schema import make_engine
 from tests.support import wait_until
 
@@ -34,10 +36,10 @@ def worker(engine: Engine, tmp_path: Path) -> DurableJobs:
     return DurableJobs(engine, QUEUES)
 
 
-def enqueue(jobs: DurableJobs, engine: Engine, *wanted: Job, delay_s: float = 0.0) -> None:
+def enqueue(jobs: DurableJobs, engine: Engine, *wanted: Job, turn: int = 1, delay_s: float = 0.0) -> None:
     with Session(engine) as session, session.begin():
         for each in wanted:
-            jobs.enqueue(session, each, delay_s)
+            jobs.enqueue(session, each, turn=turn, delay_s=delay_s)
 
 
 def test_jobs_run_once_each_with_what_they_were_made_of(engine: Engine, tmp_path: Path) -> None:
@@ -62,7 +64,7 @@ def test_a_job_of_a_transaction_that_failed_does_not_exist(engine: Engine, tmp_p
     try:
         with Session(engine) as session:
             session.begin()
-            jobs.enqueue(session, job(revision=7))
+            jobs.enqueue(session, job(revision=7), turn=1)
             session.rollback()
         enqueue(jobs, engine, job(revision=8))
         wait_until(lambda: ran, 10, "the other job to run")
@@ -84,6 +86,45 @@ def test_a_delayed_job_waits(engine: Engine, tmp_path: Path) -> None:
         assert ran[0] - begun >= 0.9
     finally:
         jobs.stop(1)
+
+
+def test_the_lowest_turn_is_run_first_and_equal_ones_in_the_order_in_which_they_came(
+    engine: Engine, tmp_path: Path
+) -> None:
+    ran: list[int] = []
+    begun, release = threading.Event(), threading.Event()
+
+    def run(job: Job) -> None:
+        begun.set()
+        assert release.wait(30)
+        ran.append(job.revision)
+
+    jobs = worker(engine, tmp_path)
+    jobs.start(run)
+    try:
+        enqueue(jobs, engine, job(revision=1), turn=5)
+        assert begun.wait(10)
+        for revision, turn in ((2, 50), (3, 40), (4, 60), (5, 40)):
+            enqueue(jobs, engine, job(revision=revision), turn=turn)
+        release.set()
+        wait_until(lambda: len(ran) == 5, 10, "five jobs to run")
+        assert ran == [1, 3, 5, 2, 4]
+    finally:
+        release.set()
+        jobs.stop(1)
+
+
+def test_urgent_exams_overtake_an_hour_and_nobody_waits_for_ever() -> None:
+    noon = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+    def came(priority: Priority, minutes: float) -> int:
+        return turn(priority, noon + timedelta(minutes=minutes))
+
+    assert came(Priority.URGENT, 59) < came(Priority.ROUTINE, 0) < came(Priority.URGENT, 61)
+    assert came(Priority.ROUTINE, 0) < came(Priority.ROUTINE, 1)
+    assert came(Priority.ROUTINE, 23 * 60) < came(Priority.ARCHIVE, 0) < came(Priority.ROUTINE, 25 * 60)
+    for far in (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)):
+        assert all(1 <= turn(priority, far) < 2**31 for priority in Priority), "outside what the engine keeps"
 
 
 def test_a_job_that_its_worker_did_not_finish_is_run_by_the_next_one(engine: Engine, tmp_path: Path) -> None:

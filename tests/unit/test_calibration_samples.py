@@ -16,12 +16,7 @@ from node.calibrations import served_model
 from node.holdings import Holdings
 from node.settings import ReadingSettings
 from storage.database import Database
-from storage.index import Index
-from storage.outbox import Outbox
-from storage.refusals import Refusals
 from storage.schema import make_engine
-from storage.sweeps import Sweeps
-from storage.workers import Workers
 from tests.support_readings import ALGORITHM, read_exam, unread_exam
 from tests.support_screening import keep_reading
 
@@ -34,7 +29,7 @@ READ = read_exam(algorithm=OURS, score_scale="screening")
 def held(tmp_path: Path) -> Iterator[Holdings]:
     database = Database(make_engine(f"sqlite:///{tmp_path / 'index.sqlite'}"))
     database.create_schema()
-    yield Holdings(Index(database), Outbox(database), Refusals(database), Workers(database), Sweeps(database))
+    yield Holdings.of(database)
     database.engine.dispose()
 
 

@@ -14,11 +14,12 @@ import pytest
 import torch
 
 from ai.bundle import Bundle
+from ai.calibration import NO_WINDOW
 from ai.exam import STANDARD_VIEWS, StandardView
 from ai.models import gmic
 from ai.models._gmic_net import GmicNet, NetOutput, patch_corners
 from ai.published import ImportRefused, sha256
-from ai.published_gmic import NETWORKS, NO_WINDOW, import_nyu_gmic
+from ai.published_gmic import NETWORKS, import_nyu_gmic
 from tests import support_gmic
 from tests.support import shared_data
 

@@ -10,7 +10,7 @@ import pytest
 from storage.database import Database
 from storage.index import Index
 from storage.outbox import Outbox
-from storage.records import Delivery, DeliveryState, Instance, ResultObject, StoredReading, StudyState
+from storage.records import Delivery, DeliveryState, Instance, Priority, ResultObject, StoredReading, StudyState
 from storage.schema import make_engine
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -121,6 +121,15 @@ def test_an_instance_that_is_only_stored_opens_no_exam_and_reopens_none(index: I
     index.close_study(STUDY, NOW)
     index.add_instance(instance(3, to_read=False), due_now)
     assert index.study(STUDY).state is StudyState.READING
+
+
+def test_a_study_is_as_urgent_as_the_most_urgent_of_its_images_that_are_read(index: Index) -> None:
+    index.add_instance(instance(1, to_read=False), due_now, priority=Priority.URGENT)
+    index.add_instance(instance(2), due_now, priority=Priority.ARCHIVE)
+    assert index.precedence(STUDY) == (Priority.ARCHIVE, NOW), "what is only stored makes nothing urgent"
+    index.add_instance(instance(3), due_now, priority=Priority.URGENT)
+    index.add_instance(instance(4, received_at=NOW + timedelta(minutes=1)), due_now, priority=Priority.ROUTINE)
+    assert index.precedence(STUDY) == (Priority.URGENT, NOW + timedelta(minutes=1))
 
 
 def test_a_study_is_closed_once_and_only_when_due(index: Index) -> None:
