@@ -100,7 +100,7 @@ def test_the_lowest_turn_is_run_first_and_equal_ones_in_the_order_in_which_they_
         ran.append(job.revision)
 
     jobs = worker(engine, tmp_path)
-    jobs.start(run)
+    jobs.start(run, "test")
     try:
         enqueue(jobs, engine, job(revision=1), turn=5)
         assert begun.wait(10)

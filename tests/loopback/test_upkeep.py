@@ -84,7 +84,7 @@ def pending_of(database: Database, slot: str) -> None:
     jobs.connect()
     job = Job(stage=Stage.READ, study_instance_uid="1.2.3", revision=1, number=0)
     with Session(database.engine) as session, session.begin():
-        jobs.enqueue(session, job)
+        jobs.enqueue(session, job, turn=1)
     jobs.stop(1)
     with database.engine.begin() as connection:
         connection.execute(text("UPDATE dbos.workflow_status SET status='PENDING', executor_id=:slot"), {"slot": slot})
