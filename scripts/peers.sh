@@ -19,6 +19,8 @@ need postgresql "$(compgen -G '/usr/lib/postgresql/*/bin/postgres' | head -1)"
 need iproute2 ip
 need chromium chromium
 need npm npm
+need r-base-core Rscript
+need r-cran-proc /usr/lib/R/site-library/pROC
 
 install_packages() {
     echo "installing for the tests: ${packages[*]}"

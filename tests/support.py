@@ -28,6 +28,7 @@ PACKAGES = {
     "java": "default-jre-headless",
     "tshark": "tshark",
     "ip": "iproute2",
+    "Rscript": "r-base-core",
 }
 DCMTK = (
     "dcmdump dcmconv dcmdjpeg dcmcjpeg dcmqrscp dcmsend dsrdump dump2dcm echoscu findscu getscu img2dcm movescu "
@@ -53,6 +54,13 @@ def require_tool(name: str) -> str:
     if path is None:
         absent(f"{name} is not installed: apt-get install {PACKAGES.get(name, name)}")
     return str(path)
+
+
+def require_r_package(name: str) -> None:
+    """Skip the test, with the command that installs it, where R has no such package."""
+    command = [require_tool("Rscript"), "--vanilla", "-e", f"library({name})"]
+    if subprocess.run(command, capture_output=True, timeout=120, check=False).returncode != 0:
+        absent(f"R has no package {name}: apt-get install r-cran-{name.casefold()}")
 
 
 def shared_data(folder: str) -> Path:

@@ -88,7 +88,7 @@ class Exams:
     def chosen(self, rows: Flags) -> Exams:
         """Only these exams, thresholds as they are."""
         parts = {each.name: getattr(self, each.name)[rows] for each in fields(self)}
-        parts["women"] = _numbers(parts["women"])
+        parts["women"] = numbered(parts["women"])
         return Exams(**parts)
 
 
@@ -120,17 +120,17 @@ def exams(table: pl.DataFrame, *, reference: int = 0) -> Cohort:
     rows, left_out = _usable(table)
     if rows.is_empty():
         raise ValueError(f"no exam has {', '.join(NEEDED)}")
-    names = _strata(rows)
-    strata = _numbers(names.to_numpy())
+    names = systems(rows)
+    strata = numbered(names.to_numpy())
     read = (_column(rows, "gate", READ) == READ).fill_null(True).to_numpy() & rows["ai_score"].is_not_null().to_numpy()
     window = _window(rows["study_date"], strata, read, reference)
     score = np.where(read, _values(rows, "ai_score"), np.nan)
-    position = _windows(score, strata, window).place(score, strata)
+    position = windows(score, strata, window).place(score, strata)
     change = np.where(read, _change(rows, strata, window), np.nan)
     found = Exams(
-        women=_numbers(rows["woman_id"].to_numpy()),
+        women=numbered(rows["woman_id"].to_numpy()),
         strata=strata,
-        days=_numbers(rows["study_date"].to_numpy()),
+        days=numbered(rows["study_date"].to_numpy()),
         r1=rows["r1"].to_numpy(),
         r2=rows["r2"].to_numpy(),
         held=rows["consensus_held"].to_numpy(),
@@ -139,7 +139,7 @@ def exams(table: pl.DataFrame, *, reference: int = 0) -> Cohort:
         ic=(rows["outcome"] == Outcome.IC).to_numpy(),
         follows_ai=~np.isnan(position),
         position=position,
-        change=_windows(change, strata, window).place(change, strata),
+        change=windows(change, strata, window).place(change, strata),
         right_side=_right_side(rows),
     )
     told = [
@@ -162,14 +162,16 @@ def _column(table: pl.DataFrame, name: str, absent: str) -> pl.Series:
     return table[name] if name in table.columns else pl.Series(name, [absent] * table.height, dtype=pl.String)
 
 
-def _strata(rows: pl.DataFrame) -> pl.Series:
+def systems(rows: pl.DataFrame) -> pl.Series:
+    """The stratum of each row in words."""
     parts = [pl.col(name).fill_null("") for name in _SYSTEM if name in rows.columns]
     if not parts:
         return pl.Series("stratum", ["all exams"] * rows.height)
     return rows.select(pl.concat_str(parts, separator=" / ").alias("stratum"))["stratum"]
 
 
-def _numbers(values: NDArray[np.generic]) -> NDArray[np.int64]:
+def numbered(values: NDArray[np.generic]) -> NDArray[np.int64]:
+    """For each value its number among the different ones, from 0 up."""
     return np.asarray(np.unique(values, return_inverse=True)[1], np.int64)
 
 
@@ -186,7 +188,7 @@ def _window(dates: pl.Series, strata: NDArray[np.int64], read: Flags, reference:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Windows:
+class Windows:
     """Values of the reference windows, and the stratum of each."""
 
     values: Numbers
@@ -203,9 +205,10 @@ class _Windows:
         return place
 
 
-def _windows(values: Numbers, strata: NDArray[np.int64], window: Flags) -> _Windows:
+def windows(values: Numbers, strata: NDArray[np.int64], window: Flags) -> Windows:
+    """The windows of exams with these values; window: which of them belong to the window of their stratum."""
     known = window & ~np.isnan(values)
-    return _Windows(values[known], strata[known])
+    return Windows(values[known], strata[known])
 
 
 def _change(rows: pl.DataFrame, strata: NDArray[np.int64], window: Flags) -> Numbers:
@@ -219,13 +222,13 @@ def _rise(rows: pl.DataFrame, names: Sequence[str], strata: NDArray[np.int64], w
     """The highest rise of these scores; NaN where one of them or of the prior's is not told."""
     if not {each for name in names for each in (name, f"prior_{name}")} <= set(rows.columns):
         return np.full(rows.height, np.nan)
-    windows = _windows(
+    reference = windows(
         np.concatenate([_values(rows, name) for name in names]),
         np.tile(strata, len(names)),
         np.tile(window, len(names)),
     )
-    now = [windows.place(_values(rows, name), strata) for name in names]
-    before = [windows.place(_values(rows, f"prior_{name}"), strata) for name in names]
+    now = [reference.place(_values(rows, name), strata) for name in names]
+    before = [reference.place(_values(rows, f"prior_{name}"), strata) for name in names]
     rises: Numbers = np.max(np.subtract(now, before), axis=0)
     return rises
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ai.evaluation.auc import area_under_curve, delong
+from ai.evaluation.intervals import Estimate
 from ai.exam import ImageLaterality
 from ai.geometry import Geometry
 from ai.models._input import NetworkInput
 from ai.models.demo_net import DemoNet, detect_one, look
 from ai.training.examples import TrainingExam, TrainingView
-
-_RESAMPLES = 2000
 
 
 def breast_scores(net: DemoNet, exam: TrainingExam) -> dict[ImageLaterality, float]:
@@ -45,28 +45,6 @@ def judged(net: DemoNet, exams: Sequence[TrainingExam]) -> tuple[float, float]:
 def _cross_entropy(score: float, label: float) -> float:
     score = min(max(score, 1e-6), 1 - 1e-6)
     return -(label * math.log(score) + (1 - label) * math.log(1 - score))
-
-
-def area_under_curve(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
-    """Probability that a positive scores above a negative, ties counting half. NaN without both."""
-    if not len(positive) or positive.all() or not positive.any():
-        return float("nan")
-    above = scores[positive][:, None] - scores[~positive][None, :]
-    return float((above > 0).mean() + 0.5 * (above == 0).mean())
-
-
-def interval(
-    scores: NDArray[np.float64], positive: NDArray[np.bool_], women: Sequence[str], seed: int = 0
-) -> tuple[float, float]:
-    """95 % interval of the area under the curve, by a bootstrap of women."""
-    rng = np.random.default_rng(seed)
-    groups = [np.flatnonzero(np.array(women) == woman) for woman in dict.fromkeys(women)]
-    areas = []
-    for _ in range(_RESAMPLES):
-        rows = np.concatenate([groups[number] for number in rng.integers(len(groups), size=len(groups))])
-        areas.append(area_under_curve(scores[rows], positive[rows]))
-    low, high = np.nanpercentile(areas, (2.5, 97.5)) if not np.all(np.isnan(areas)) else (math.nan, math.nan)
-    return float(low), float(high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,17 +94,21 @@ def _hits(view: TrainingView, found: Sequence[tuple[float, float]]) -> bool:
     )
 
 
+def _interval(area: Estimate) -> str:
+    if math.isnan(area.low):
+        return "no interval: too few exams, or wholly apart"
+    return f"95 % interval {area.low:.3f} to {area.high:.3f}, DeLong's, clustered by woman"
+
+
 def sentences(
     net: DemoNet, exams: Sequence[TrainingExam], threshold: float, shares: Mapping[str, float], what: str
 ) -> tuple[str, ...]:
     """What the card says of exams that had no part in training. shares: name → score threshold of operating points."""
     scores, cancer = exam_scores(net, exams), np.array([exam.cancer for exam in exams])
-    low, high = interval(scores, cancer, [exam.woman_id for exam in exams])
+    _, women = np.unique([exam.woman_id for exam in exams], return_inverse=True)
+    area = delong(scores, cancer, women).estimate
     place = localisation(net, exams, threshold)
-    said = [
-        f"{len(exams)} {what}, {int(cancer.sum())} with cancer: AUC {area_under_curve(scores, cancer):.3f} "
-        f"(95 % interval {low:.3f} to {high:.3f}, bootstrap of women)."
-    ]
+    said = [f"{len(exams)} {what}, {int(cancer.sum())} with cancer: AUC {area.value:.3f} ({_interval(area)})."]
     if cancer.any() and not cancer.all():
         for name, least in shares.items():
             said.append(

@@ -25,7 +25,7 @@ from ai.training.examples import DrawnBox, TrainingExam, TrainingView, targets, 
 from ai.training.fit import CheckpointError, FitSettings, fit
 from ai.training.make import Sizes, make_bundle
 from ai.training.make import synthetic as synthetic_material
-from ai.training.report import area_under_curve, interval, localisation
+from ai.training.report import localisation
 from ai.training.synthetic import breast_image, screening_exams, teaching_woman
 from ai.training.world import World
 from tests.support import REPOSITORY
@@ -116,28 +116,6 @@ def test_a_teaching_woman_has_cancer_in_both_breasts_and_is_always_the_same() ->
     assert woman == teaching_woman(7, 1)
     assert woman != teaching_woman(8, 1)
     assert {lesion.image_laterality for lesion in woman.woman.lesions if lesion.malignant} == {"R", "L"}
-
-
-@pytest.mark.parametrize(
-    ("scores", "area"), [([0.1, 0.2, 0.8, 0.9], 1.0), ([0.9, 0.8, 0.2, 0.1], 0.0), ([0.5] * 4, 0.5)]
-)
-def test_area_under_curve(scores: list[float], area: float) -> None:
-    assert area_under_curve(np.array(scores), np.array([False, False, True, True])) == area
-
-
-def test_the_interval_holds_the_area_and_narrows_with_more_women() -> None:
-    rng = np.random.default_rng(1)
-    few, many = (
-        interval(
-            np.r_[rng.normal(1, 1, n), rng.normal(0, 1, n)],
-            np.r_[np.ones(n, bool), np.zeros(n, bool)],
-            [str(woman) for woman in range(2 * n)],
-        )
-        for n in (20, 200)
-    )
-    for low, high in (few, many):
-        assert low < 0.76 < high, "the area of two normal distributions one apart is 0.76"
-    assert many[1] - many[0] < (few[1] - few[0]) / 2
 
 
 CPU = World.joined("cpu")

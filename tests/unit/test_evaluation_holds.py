@@ -1,0 +1,22 @@
+"""By simulation, briefly: intervals cover what they say, tests err as often as they say (`benchmarks/intervals.py`)."""
+
+from __future__ import annotations
+
+from benchmarks.intervals import Rate, coverages, errors
+
+
+def beyond(rates: list[Rate], low: float, high: float) -> list[str]:
+    """Those that lie further beyond than three and a half standard errors of so few samples."""
+    return [
+        f"{each.what}: {each.rate:.2%} ± {each.error:.2%}"
+        for each in rates
+        if not low - 3.5 * each.error < each.rate < high + 3.5 * each.error
+    ]
+
+
+def test_95_percent_intervals_hold_the_truth_in_93_to_97_percent() -> None:
+    assert beyond(coverages(600, seed=11), 0.93, 0.97) == []
+
+
+def test_non_inferiority_is_claimed_wrongly_in_2_to_3_percent() -> None:
+    assert beyond(errors(4000, seed=12), 0.02, 0.03) == []
