@@ -25,8 +25,10 @@ from node.pipeline.committing import Committing
 from node.pipeline.durable import DurableJobs
 from node.pipeline.orders import Orders
 from node.pipeline.rooms import Rooms
+from node.pipeline.shadowing import Shadowing
 from node.pipeline.stages import Stages
-from node.reader import Reader
+from node.readers import Readers
+from node.routing import Router
 from storage.database import Database
 from storage.index import Index
 from storage.objects import ObjectStore
@@ -136,19 +138,25 @@ class SendingNode:
         self.index, self.outbox = Index(self.database), Outbox(self.database)
         self.store = ObjectStore(config.storage.object_folder)
         queues = {f"{stage}-{name}": 1 for name in config.destinations for stage in ("deliver", "commit")}
-        self.jobs = DurableJobs(engine, queues, executor="test", lock_file=config.storage.lock_file)
+        self.jobs = DurableJobs(engine, queues)
+        router = Router(config)
         rooms = Rooms(
-            config=config, database=self.database, store=self.store, reader=Reader(config.reading), jobs=self.jobs
+            config=config,
+            database=self.database,
+            store=self.store,
+            router=router,
+            readers=Readers(router),
+            jobs=self.jobs,
         )
         self.orders = Orders(rooms)
         self.intake = Intake(config, self.index, self.outbox, self.store)
-        self._stages = Stages(rooms, self.intake)
+        self._stages = Stages(rooms, self.intake, Shadowing(rooms))
         self.roles = commitment.listening(Committing(rooms).answered)
         self.receiver = Receiver(config, self.intake, self.roles)
 
     def start(self) -> None:
         self.receiver.start()
-        self.jobs.start(self._stages.run)
+        self.jobs.start(self._stages.run, "test")
         self.orders.reconcile()
 
     def stop(self) -> None:
