@@ -71,7 +71,7 @@ class Node:
         self.store = holdings.object_store(config)
         self.router = Router(config)
         self.readers = Readers(self.router)
-        self._jobs = DurableJobs(engine, _queues(config, self.roles))
+        self._jobs = DurableJobs(engine, queues(config, self.roles))
         rooms = Rooms(
             config=config,
             database=self.database,
@@ -202,14 +202,14 @@ class Node:
         log.info("stopped")
 
 
-def _queues(config: Config, roles: Collection[Role]) -> dict[str, int]:
+def queues(config: Config, roles: Collection[Role]) -> dict[str, int]:
     """Queue → how many of its jobs run at a time."""
-    queues: dict[str, int] = {}
+    found: dict[str, int] = {}
     if Role.READ in roles:
         fetch = {f"{Stage.FETCH}-{name}": peer.priors.concurrency for name, peer in config.peers.items() if peer.priors}
         exams_at_a_time = room_of(config.reading)
-        queues |= {**fetch, str(Stage.READ): exams_at_a_time, str(Stage.REPORT): 1, str(Stage.SHADOW): 1}
+        found |= {**fetch, str(Stage.READ): exams_at_a_time, str(Stage.REPORT): 1, str(Stage.SHADOW): 1}
     if Role.SEND in roles:
-        queues |= {f"{Stage.DELIVER}-{name}": target.concurrency for name, target in config.destinations.items()}
-        queues |= {f"{Stage.COMMIT}-{name}": 1 for name, target in config.destinations.items() if target.peer}
-    return queues
+        found |= {f"{Stage.DELIVER}-{name}": target.concurrency for name, target in config.destinations.items()}
+        found |= {f"{Stage.COMMIT}-{name}": 1 for name, target in config.destinations.items() if target.peer}
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from ai.exam import STANDARD_VIEWS
@@ -40,17 +40,24 @@ def _delivering(deliveries: Sequence[Delivery]) -> str:
     told = []
     for name in dict.fromkeys(each.destination for each in deliveries):
         mine = [each for each in deliveries if each.destination == name]
-        open_ = [each for each in mine if each.state in (DeliveryState.PENDING, DeliveryState.FAILED)]
+        open_ = [each for each in mine if each.state not in (DeliveryState.DELIVERED, DeliveryState.COMMITTED)]
         if open_:
             told.append(f"{name}: {len(open_)} of {len(mine)} not there, {_why(open_)}")
     return "; ".join(told)
 
 
 def _why(open_: Sequence[Delivery]) -> str:
-    pending = [each for each in open_ if each.state is DeliveryState.PENDING]
     error = next((each.last_error for each in open_ if each.last_error), "")
-    when = f"next attempt at {_clock(min(each.due_at for each in pending))}" if pending else "given up"
+    when = _when([each for each in open_ if each.state is DeliveryState.PENDING], {each.state for each in open_})
     return f"{error}; {when}" if error else when
+
+
+def _when(pending: Sequence[Delivery], states: Collection[DeliveryState]) -> str:
+    if pending:
+        return f"next attempt at {_clock(min(each.due_at for each in pending))}"
+    if DeliveryState.UNCOMMITTED in states:
+        return "sent, and its commitment is waited for"
+    return "held for a person" if DeliveryState.HELD in states else "given up"
 
 
 def _last(events: Sequence[Event], otherwise: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -102,6 +103,23 @@ def test_a_node_keeps_its_exams_in_the_store_and_sweeps_it(empty: Store, tmp_pat
         found = sweeping.sweep(Sweeps(node.database), node.store, datetime.now(UTC), older_than_s=-1)
         assert (found.orphans, found.orphan_bytes, found.missing) == (1, 3, 1)
     finally:
+        node.stop()
+
+
+def test_an_image_that_is_written_as_it_comes_is_in_the_store_once_it_is_accepted(empty: Store, tmp_path: Path) -> None:
+    node, image = Node(config_of(tmp_path, empty)), incoming()
+    node.database.create_schema()
+    arriving = node.intake.begin(image.sop_class_uid, image.sop_instance_uid, image.transfer_syntax_uid)
+    try:
+        arriving.write(image.encoded)
+        file, encoded = arriving.whole()
+        assert empty.paths() == []
+        node.intake.accept(replace(image, encoded=encoded, file=file))
+        (held,) = node.index.instances(STUDY)
+        assert empty.paths() == [held.path]
+        host(tmp_path / "other", empty).verify(held.path, held.sha256)
+    finally:
+        arriving.discard()
         node.stop()
 
 

@@ -259,6 +259,11 @@ def test_the_quota_refuses_before_it_is_passed_and_takes_again_after(tmp_path: P
         with pytest.raises(OutOfResources, match=r"storage\.maximum_bytes allows") as refused:
             node.intake.accept(incoming(2))
         assert refused.value.dimse_status == 0xA700
+        image = incoming(2)
+        arriving = node.intake.begin(image.sop_class_uid, image.sop_instance_uid, image.transfer_syntax_uid)
+        arriving.write(bytes(17_000_000))
+        with pytest.raises(OutOfResources, match=r"storage\.maximum_bytes allows"):
+            arriving.whole()
         assert node.index.kept_bytes() <= 2 * size + 9000
         assert node.index.study(STUDY).state is StudyState.RECEIVING
     finally:

@@ -65,6 +65,16 @@ def told(text: str) -> Event:
             },
             "PACS: 2 of 2 not there",
         ),
+        (
+            StudyState.DELIVERING,
+            {"deliveries": [replace(DELIVERY, state=DeliveryState.UNCOMMITTED, last_error="")]},
+            "PACS: 1 of 1 not there, sent, and its commitment is waited for",
+        ),
+        (
+            StudyState.UNDELIVERED,
+            {"deliveries": [replace(DELIVERY, state=DeliveryState.HELD, last_error="another patient")]},
+            "PACS: 1 of 1 not there, another patient; held for a person",
+        ),
         (StudyState.HELD, {"events": ["received R CC", "held for a person: two patients"]}, "two patients"),
         (StudyState.ANSWERED, {}, "^$"),
     ],
