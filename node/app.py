@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
-from node import logs
+from node import holdings, logs
 from node.books import NODE_ENDED, Books
 from node.config import Config
 from node.dimse import commitment
@@ -20,6 +21,7 @@ from node.intake import Intake
 from node.metrics import Metrics
 from node.pipeline.committing import Committing
 from node.pipeline.durable import DurableJobs
+from node.pipeline.heartbeat import Heartbeat
 from node.pipeline.jobs import Stage
 from node.pipeline.orders import Orders
 from node.pipeline.rooms import Rooms
@@ -28,6 +30,7 @@ from node.pipeline.stages import Stages
 from node.reader_child import room_of
 from node.readers import Readers
 from node.reconciliation import Bookkeeper
+from node.roles import ALL_ROLES, Role, name_of
 from node.routing import Router
 from node.web.app import make_app
 from node.web.decoders import Decoders
@@ -38,9 +41,9 @@ from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.index import Index
 from storage.ledger import Ledger
-from storage.objects import ObjectStore
 from storage.outbox import Outbox
 from storage.schema import make_engine
+from storage.workers import DatabaseSlot, FileSlot, Slot, SlotTaken, Workers
 
 log = logs.get(__name__)
 
@@ -49,19 +52,26 @@ _PATIENCE_S = 3.0
 
 
 class Node:
-    """Receiver, reader and sender in one process (and the reader's child). `passed(point)`: see `Rooms`."""
+    """Receiver, reader and sender in one process (and the reader's child), or some of them beside other processes.
 
-    def __init__(self, config: Config, *, passed: Callable[[str], None] = lambda _point: None) -> None:
-        self.config = config
+    `passed(point)`: see `Rooms`.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        roles: Collection[Role] = ALL_ROLES,
+        *,
+        passed: Callable[[str], None] = lambda _point: None,
+    ) -> None:
+        self.config, self.roles = config, frozenset(roles)
         engine = make_engine(config.storage.database_url)
         self.database = Database(engine)
         self.index, self.outbox = Index(self.database), Outbox(self.database)
-        self.store = ObjectStore(config.storage.object_folder)
+        self.store = holdings.object_store(config)
         self.router = Router(config)
         self.readers = Readers(self.router)
-        self._jobs = DurableJobs(
-            engine, _queues(config, room_of(config.reading)), executor="embedded", lock_file=config.storage.lock_file
-        )
+        self._jobs = DurableJobs(engine, queues(config, self.roles))
         rooms = Rooms(
             config=config,
             database=self.database,
@@ -75,28 +85,26 @@ class Node:
         self.intake = Intake(config, self.index, self.outbox, self.store, router=self.router, passed=passed)
         self._shadowing = Shadowing(rooms)
         self._stages = Stages(rooms, self.intake, self._shadowing)
-        self.health = Health(config, self.database, self.readers)
+        self.health = Health(config, self.database, self.readers if Role.READ in self.roles else None)
         self.metrics = Metrics(config, self.database, self.health)
         self.ledger = Ledger(self.database)
         self.books = Books(self.ledger, self.metrics.count_instance)
         self._commitment = CommitmentProvider(config, self.database, self.store)
-        self.receiver = Receiver(config, self.intake, self._roles(Committing(rooms)), self.books)
+        self.receiver = Receiver(config, self.intake, self._handlers(Committing(rooms)), self.books)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()))
-        bookkeeper = Bookkeeper(config, self.database)
-        self._housekeeper = Housekeeper(
-            self.index, self.store, self.orders, config.storage.retention_days, bookkeeper.keep
-        )
+        self._heartbeat: Heartbeat | None = None
+        self._housekeeper: Housekeeper | None = None
 
-    def _roles(self, committing: Committing) -> list[Handler]:
+    def _handlers(self, committing: Committing) -> list[Handler]:
         query = QueryProvider(self.config, self.database, self.store)
         return [*self._commitment.handlers(), *commitment.listening(committing.answered), *query.handlers()]
 
     def _web_rooms(self) -> WebRooms:
-        holdings = Holdings(Catalogue(self.database), self.store)
+        held = Holdings(Catalogue(self.database), self.store)
         return WebRooms(
             settings=self.config.web,
-            holdings=holdings,
+            holdings=held,
             decoders=self.decoders,
             intake=self.intake,
             database=self.database,
@@ -111,16 +119,47 @@ class Node:
 
         Raises ConfigError (models, a second node on the same data), OSError (address in use).
         """
-        self.database.create_schema()
-        self.readers.start()
-        self._jobs.start(self._stages.run)
-        self.store.clear_incoming()
-        self.ledger.close_open(datetime.now(UTC), NODE_ENDED)
+        if self.config.storage.is_embedded:
+            self.database.create_schema()
+        self.database.check_schema()
+        slot = self._slot()
+        self._heartbeat = Heartbeat(slot, Workers(self.database), self._jobs, self.config.pipeline)
+        if Role.READ in self.roles:
+            self.readers.start()
+        self._jobs.start(self._stages.run, slot.name)
+        self._heartbeat.start(name_of(self.roles))
+        if self.config.storage.is_embedded:
+            self.store.clear_incoming()
+            self.ledger.close_open(datetime.now(UTC), NODE_ENDED)
         self.orders.reconcile()
+        self._housekeeper = Housekeeper(
+            self.database,
+            self.store,
+            self.orders,
+            self.config.storage,
+            self._heartbeat,
+            keep_books=Bookkeeper(self.config, self.database).keep,
+        )
         self._housekeeper.start()
-        self.receiver.start()
-        self._commitment.start()
-        self.web.start()
+        if Role.RECEIVE in self.roles:
+            self.receiver.start()
+            self._commitment.start()
+        if Role.WEB in self.roles:
+            self.web.start()
+
+    def _slot(self) -> Slot:
+        name = f"{socket.gethostname()}.{name_of(self.roles)}"
+        if not self.config.storage.is_embedded:
+            return DatabaseSlot(self.database.engine, name)
+        if self.roles != ALL_ROLES:
+            raise ConfigError("--role: processes that share the work need PostgreSQL (storage.database_url)")
+        try:
+            return FileSlot("embedded", self.config.storage.lock_file)
+        except SlotTaken as error:
+            folder = self.config.storage.lock_file.parent
+            raise ConfigError(
+                f"another mammo-node works on {folder}: stop it, or give this one its own storage.object_folder"
+            ) from error
 
     def reload(self, config: Config) -> tuple[str, ...]:
         """Take up the routing rules of `config` from now on; returns its other sections that a restart would change.
@@ -133,7 +172,8 @@ class Node:
         elsewhere = tuple(name for name in elsewhere if name != "routing")
         try:
             self.config.with_rules(config.routing)
-            self.readers.start(config.routing)
+            if Role.READ in self.roles:
+                self.readers.start(config.routing)
         except ConfigError as error:
             also = f"\nneeds a restart, as it changed too: {', '.join(elsewhere)}" if elsewhere else ""
             raise ConfigError(f"{error}{also}") from error
@@ -142,7 +182,7 @@ class Node:
 
     def connect(self) -> None:
         """Only look at what is kept, and ask for work, beside a node that may be running; `stop` ends it."""
-        self.database.create_schema()
+        self.database.check_schema()
         self._jobs.connect()
 
     def stop(self) -> None:
@@ -151,17 +191,25 @@ class Node:
         self.web.stop()
         self._commitment.stop()
         self.receiver.stop()
-        self._housekeeper.stop()
+        if self._housekeeper is not None:
+            self._housekeeper.stop()
         self.readers.stop()
         self._shadowing.stop()
         self._jobs.stop(_PATIENCE_S)
+        if self._heartbeat is not None:
+            self._heartbeat.stop()
         self.database.engine.dispose()
         log.info("stopped")
 
 
-def _queues(config: Config, exams_at_a_time: int) -> dict[str, int]:
-    delivery = {f"{Stage.DELIVER}-{name}": target.concurrency for name, target in config.destinations.items()}
-    commit = {f"{Stage.COMMIT}-{name}": 1 for name, target in config.destinations.items() if target.peer}
-    fetch = {f"{Stage.FETCH}-{name}": peer.priors.concurrency for name, peer in config.peers.items() if peer.priors}
-    own = {str(Stage.READ): exams_at_a_time, str(Stage.REPORT): 1, str(Stage.SHADOW): 1}
-    return {**fetch, **own, **delivery, **commit}
+def queues(config: Config, roles: Collection[Role]) -> dict[str, int]:
+    """Queue → how many of its jobs run at a time."""
+    found: dict[str, int] = {}
+    if Role.READ in roles:
+        fetch = {f"{Stage.FETCH}-{name}": peer.priors.concurrency for name, peer in config.peers.items() if peer.priors}
+        exams_at_a_time = room_of(config.reading)
+        found |= {**fetch, str(Stage.READ): exams_at_a_time, str(Stage.REPORT): 1, str(Stage.SHADOW): 1}
+    if Role.SEND in roles:
+        found |= {f"{Stage.DELIVER}-{name}": target.concurrency for name, target in config.destinations.items()}
+        found |= {f"{Stage.COMMIT}-{name}": 1 for name, target in config.destinations.items() if target.peer}
+    return found

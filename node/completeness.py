@@ -31,3 +31,8 @@ def due_at(views: frozenset[str], now: datetime, settings: CompletenessSettings,
     else:
         wait_s = settings.standard_views_grace_s
     return now + timedelta(seconds=wait_s)
+
+
+def longest_wait(settings: CompletenessSettings) -> timedelta:
+    """No exam waits longer than this for its next image."""
+    return timedelta(seconds=max(settings.quiet_s, settings.standard_views_grace_s))

@@ -32,7 +32,6 @@ from node.settings import (
     Peer,
     ReadingSettings,
     Settings,
-    StorageSettings,
     WebSettings,
 )
 from node.settings_commitment import CommitmentSettings
@@ -41,6 +40,7 @@ from node.settings_network import NetworkSettings, TlsSettings
 from node.settings_query import QuerySettings
 from node.settings_routing import SENDER, OtherReading, Rule, When
 from node.settings_shadow import ShadowSettings
+from node.settings_storage import PipelineSettings, StorageSettings
 
 #: Mammograms are read; what a PACS sends along with them is kept, so that its queue goes on.
 _DEFAULT_ROUTING = (
@@ -81,6 +81,7 @@ class Config(Settings):
         default_factory=dict, description="Other ways to read, by name, for rules that say so."
     )
     storage: StorageSettings = Field(default=StorageSettings(), description="Where instances and their index are kept.")
+    pipeline: PipelineSettings = Field(default=PipelineSettings(), description="How several workers share the work.")
     web: WebSettings = Field(default=WebSettings(), description="DICOMweb (QIDO-RS, WADO-RS, STOW-RS) over HTTP.")
     logging: LoggingSettings = Field(default=LoggingSettings(), description="What is logged, and where to.")
 
@@ -129,6 +130,7 @@ class Config(Settings):
             *_destination_faults(self),
             *config_routing.faults(self.routing, self),
             *_limit_faults(self),
+            *_sharing_faults(self),
         ]
         if found:
             raise ValidationError.from_exception_data("Config", found)
@@ -166,7 +168,8 @@ def _default_sections() -> dict[str, Any]:
     folder = {"type": "folder", "folder": "mammo-node-data/results"}
     kinds = [kind for kind in usual if kind in results.offered()]
     sections = (
-        "node", "network", "commitment", "query", "completeness", "reading", "shadow", "storage", "web", "logging"
+        "node", "network", "commitment", "query", "completeness", "reading", "shadow", "storage", "pipeline", "web",
+        "logging",
     )  # fmt: skip
     return {**{name: {} for name in sections}, "destinations": {"results": {**folder, "results": kinds}}}
 
@@ -245,6 +248,17 @@ def _limit_faults(config: Config) -> Iterator[InitErrorDetails]:
     if points.rule_out_percentile >= points.flag_percentile:
         location = ("reading", "operating_points", "rule_out_percentile")
         yield fault(location, points.rule_out_percentile, f"less than flag_percentile, {points.flag_percentile:g}")
+
+
+def _sharing_faults(config: Config) -> Iterator[InitErrorDetails]:
+    pipeline = config.pipeline
+    if pipeline.takeover_s < 3 * pipeline.heartbeat_s:
+        limit = f"at least three times heartbeat_s, {3 * pipeline.heartbeat_s:g}"
+        yield fault(("pipeline", "takeover_s"), pipeline.takeover_s, limit)
+    endpoint = urlsplit(config.storage.bucket.endpoint)
+    if endpoint.scheme == "http" and not _is_loopback(endpoint.hostname or ""):
+        text = "https; patients' data would leave this machine unencrypted"
+        yield fault(("storage", "bucket", "endpoint"), config.storage.bucket.endpoint, text)
 
 
 def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:

@@ -30,7 +30,8 @@ class Condition:
 class Health:
     """Looks at a running node from within."""
 
-    def __init__(self, config: Config, database: Database, readers: Readers) -> None:
+    def __init__(self, config: Config, database: Database, readers: Readers | None) -> None:
+        """readers: None in a process that does not read."""
         self._config = config
         self._figures = Figures(database)
         self._index = Index(database)
@@ -59,5 +60,5 @@ class Health:
         return Condition("disk", free >= storage.minimum_free_bytes, f"{free} bytes are free")
 
     def _models(self) -> Iterator[Condition]:
-        for name, serves in self._readers.ready().items():
+        for name, serves in self._readers.ready().items() if self._readers is not None else ():
             yield Condition(f"models of {name}", serves, "self-check passed" if serves else "they do not serve")

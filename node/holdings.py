@@ -11,16 +11,20 @@ from pathlib import Path
 
 from node.config import Config
 from node.errors import ConfigError, NodeError, NotFound
+from storage.bucket import Bucket, BucketStore
 from storage.cohort import CohortFacts
 from storage.commitments import Commitments
 from storage.database import Database, DatabaseUnavailable, SchemaMismatch
 from storage.drift import Drift
 from storage.forwards import Forwards
 from storage.index import Index
+from storage.objects import ObjectStore
 from storage.outbox import Outbox
 from storage.refusals import Refusals
 from storage.schema import make_engine
 from storage.shadows import Shadows
+from storage.sweeps import Sweeps
+from storage.workers import Worker, Workers
 
 _SQLITE = "sqlite:///"
 
@@ -36,12 +40,31 @@ class Holdings:
     index: Index
     outbox: Outbox
     refusals: Refusals
+    workers: Workers
+    sweeps: Sweeps
     cohort: CohortFacts
     commitments: Commitments
     drift: Drift
     shadows: Shadows
     forwards: Forwards
     database: Database
+
+    @classmethod
+    def of(cls, database: Database) -> Holdings:
+        """What this database holds."""
+        return cls(
+            index=Index(database),
+            outbox=Outbox(database),
+            refusals=Refusals(database),
+            workers=Workers(database),
+            sweeps=Sweeps(database),
+            cohort=CohortFacts(database),
+            commitments=Commitments(database),
+            drift=Drift(database),
+            shadows=Shadows(database),
+            forwards=Forwards(database),
+            database=database,
+        )
 
 
 @contextmanager
@@ -53,25 +76,32 @@ def opened(config: Config) -> Iterator[Holdings]:
     file = database_file(config)
     if file is not None and not file.is_file():
         raise NothingKept(f"{file} is not there: no node has run with this configuration yet (mammo-node serve)")
+    with database(config) as found:
+        found.check_schema()
+        yield Holdings.of(found)
+
+
+@contextmanager
+def database(config: Config) -> Iterator[Database]:
+    """The database, whatever is in it, for the length of the block. Raises as `opened`."""
     engine = make_engine(config.storage.database_url)
     try:
-        database = Database(engine)
-        database.create_schema()
-        yield holdings_of(database)
+        yield Database(engine)
     except SchemaMismatch as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"storage.database_url: {error}") from error
     except DatabaseUnavailable as error:
         raise NodeError(f"the database cannot be used: {error}; see storage.database_url") from error
     finally:
         engine.dispose()
 
 
-def holdings_of(database: Database) -> Holdings:
-    """What a database that is open holds."""
-    index, outbox, refusals = Index(database), Outbox(database), Refusals(database)
-    facts, commitments, drift = CohortFacts(database), Commitments(database), Drift(database)
-    shadows, forwards = Shadows(database), Forwards(database)
-    return Holdings(index, outbox, refusals, facts, commitments, drift, shadows, forwards, database)
+def object_store(config: Config) -> ObjectStore:
+    """Where the files are: a folder, or a bucket with copies in that folder. Raises OSError."""
+    folder, at = config.storage.object_folder, config.storage.bucket
+    if at.name is None:
+        return ObjectStore(folder)
+    bucket = Bucket(name=at.name, endpoint=at.endpoint, region=at.region, copies_bytes=at.copies_bytes)
+    return BucketStore(folder, bucket)
 
 
 def database_file(config: Config) -> Path | None:
@@ -91,7 +121,11 @@ def existing(folder: Path) -> Path:
 
 
 def node_runs(config: Config) -> bool:
-    """Whether a node works on this configuration's data, told by its lock."""
+    """Whether a node works on this configuration's data: by its lock, or by a heartbeat on a shared database."""
+    if not config.storage.is_embedded:
+        with database(config) as shared:
+            shared.check_schema()
+            return any(is_alive(each, config) for each in Workers(shared).all())
     lock = config.storage.lock_file
     if not lock.is_file():
         return False
@@ -101,3 +135,8 @@ def node_runs(config: Config) -> bool:
         except BlockingIOError:
             return True
     return False
+
+
+def is_alive(worker: Worker, config: Config) -> bool:
+    """Whether a worker was heard of lately."""
+    return not worker.ended and worker.silent_s <= config.pipeline.takeover_s

@@ -36,6 +36,7 @@ from node.errors import (
     UnsupportedSOPClass,
 )
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from node.room import Room
 from node.routing import Router
 from node.settings_routing import Rule
 from storage.database import DatabaseUnavailable
@@ -110,6 +111,7 @@ class Intake:
         self._index = index
         self._outbox = outbox
         self._store = store
+        self._room = Room(config, index, store)
         self._passed = passed
 
     def begin(self, sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: str) -> Arriving:
@@ -125,8 +127,7 @@ class Intake:
         """
         try:
             self._check_size(len(incoming.encoded))
-            if incoming.file is None:
-                self._check_room(len(incoming.encoded))
+            self._room.take(len(incoming.encoded), written=incoming.file is not None)
             found = self._understood(incoming)
             if incoming.only_study not in ("", found.entry.study_instance_uid):
                 raise MismatchedInstance("StudyInstanceUID: the instance is of another study than the request names")
@@ -153,14 +154,7 @@ class Intake:
 
     def _check_growing(self, size_bytes: int) -> None:
         self._check_size(size_bytes)
-        self._check_room(0)
-
-    def _check_room(self, size_bytes: int) -> None:
-        free, needed = self._store.free_bytes(), self._config.storage.minimum_free_bytes + size_bytes
-        if free < needed:
-            raise OutOfResources(
-                f"{free} bytes are free and storage.minimum_free_bytes asks for {needed}: make room on the disk"
-            )
+        self._room.look(size_bytes)
 
     def _understood(self, incoming: Incoming) -> Understood:
         try:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ai.findings import Reading
-from node import holdings
+from node import holdings, waiting
 from node.config import Config
 from node.holdings import Holdings, NothingKept
+from node.upkeep import Upkeep, attention, upkeep
 from storage.commitments import RequestState
 from storage.records import Delivery, DeliveryState, Instance, Study, StudyState
 
@@ -58,12 +59,13 @@ class Status:
     commitments: dict[str, int]
     free_bytes: int
     minimum_free_bytes: int
+    upkeep: Upkeep
     attention: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExamLine:
-    """One exam, without the woman's name or ID. waits_s: None when it waits for nothing."""
+    """One exam, without the woman's name or ID. waits_s: None when it waits for nothing. waits_for: what, in words."""
 
     study_instance_uid: str
     received_at: datetime
@@ -75,6 +77,7 @@ class ExamLine:
     views: tuple[str, ...]
     reasons: tuple[str, ...]
     waits_s: float | None
+    waits_for: str
 
 
 def status(config: Config) -> Status:
@@ -84,6 +87,7 @@ def status(config: Config) -> Status:
     destinations = tuple(_no_delivery(name) for name in config.destinations)
     asides = not_forwarded = 0
     commitments: dict[str, int] = {}
+    kept = Upkeep()
     try:
         with holdings.opened(config) as held:
             states = _state_lines(held, now)
@@ -91,6 +95,7 @@ def status(config: Config) -> Status:
             asides = len(held.index.asides())
             not_forwarded = len(held.forwards.failed_studies())
             commitments = {str(state): count for state, count in held.commitments.request_counts().items()}
+            kept = upkeep(config, held)
     except NothingKept:
         pass
     running = holdings.node_runs(config)
@@ -104,6 +109,7 @@ def status(config: Config) -> Status:
         commitments=commitments,
         free_bytes=free,
         minimum_free_bytes=config.storage.minimum_free_bytes,
+        upkeep=kept,
         attention=(),
     )
     return replace(found, attention=tuple(_attention(found)))
@@ -160,10 +166,13 @@ def _destination_line(held: Holdings, name: str, mine: Sequence[Delivery], now: 
 def _attention(found: Status) -> Iterable[str]:
     if found.free_bytes < found.minimum_free_bytes:
         yield "the disk is below storage.minimum_free_bytes: every image is refused; make room"
+    elif found.free_bytes < 2 * found.minimum_free_bytes:
+        yield "the disk is nearly full: at storage.minimum_free_bytes images are refused; make room"
     count = {line.state: line.count for line in found.states}
-    waiting = sum(count.get(state, 0) for state in _WAITING)
-    if waiting and not found.running:
-        yield f"no node runs, and {waiting} exams wait: mammo-node serve"
+    open_exams = sum(count.get(state, 0) for state in _WAITING)
+    if open_exams and not found.running:
+        yield f"no node runs, and {open_exams} exams wait: mammo-node serve"
+    yield from attention(found.upkeep, list(count))
     if held := count.get(StudyState.HELD, 0):
         yield f"{held} exams are held and have no result: mammo-node exams --state HELD, then show and requeue --read"
     if failed := count.get(StudyState.UNDELIVERED, 0):
@@ -198,6 +207,7 @@ def _exam_line(held: Holdings, study: Study, now: datetime) -> ExamLine:
     reading = Reading.from_json(stored.reading_json) if stored is not None else None
     current = reading is not None and reading.revision == study.revision
     waits = study.state in (*_WAITING, *_A_PERSON)
+    instances = held.index.instances(study.study_instance_uid)
     return ExamLine(
         study_instance_uid=study.study_instance_uid,
         received_at=study.last_received_at,
@@ -206,10 +216,18 @@ def _exam_line(held: Holdings, study: Study, now: datetime) -> ExamLine:
         category=str(reading.category) if reading is not None and current else "",
         band=reading.band if reading is not None and current else None,
         score=reading.score if reading is not None and current else None,
-        views=_views(held.index.instances(study.study_instance_uid)),
+        views=_views(instances),
         reasons=tuple(dict.fromkeys(str(reason.code) for reason in reading.reasons)) if reading and current else (),
         waits_s=(now - study.changed_at).total_seconds() if waits else None,
+        waits_for=why(held, study, instances) if waits else "",
     )
+
+
+def why(held: Holdings, study: Study, instances: Iterable[Instance]) -> str:
+    """What an exam waits for, in words."""
+    uid = study.study_instance_uid
+    views = [each.standard_view for each in instances]
+    return waiting.reason(study, views, held.outbox.deliveries(uid, revision=study.revision), held.index.events(uid))
 
 
 def _views(instances: Iterable[Instance]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
 from node import logs
+from node.books import NODE_ENDED
 from node.config import Config
 from storage.database import Database
 from storage.ledger import Counted, Ledger, Standing
@@ -171,8 +172,11 @@ class Bookkeeper:
             unanswered=[line.study_instance_uid for line in found.unanswered],
             missing=list(found.missing),
         )
+        ledger = Ledger(self._database)
+        if not self._config.storage.is_embedded:  # no start of one worker can tell what the others have open
+            ledger.close_open(now, NODE_ENDED, began_before=span(yesterday)[0])
         if self._config.storage.ledger_days is not None:
-            Ledger(self._database).forget(now - timedelta(days=self._config.storage.ledger_days))
+            ledger.forget(now - timedelta(days=self._config.storage.ledger_days))
         self._closed = yesterday
 
 

@@ -26,7 +26,7 @@ from node.config import Config, config_from
 from node.dicom_files import DicomFile
 from node.errors import ConfigError, NodeError
 from node.exams import header
-from node.holdings import Holdings
+from node.holdings import Holdings, object_store
 from node.priors import PriorResult, Priors
 from node.reporting import NoSource, Reporting
 from storage.objects import ObjectStore
@@ -90,12 +90,14 @@ def held(config: Config, held_: Holdings, study: Study) -> Material:
     stored = held_.outbox.reading(uid)
     if stored is None:
         raise NodeError(f"study {uid} has no reading yet: it is {study.state}, {study.state.sentence}")
-    folder = config.storage.object_folder.resolve()
+    store = object_store(config)
     instances = held_.index.instances(uid)
-    priors = Priors(held_.index, held_.outbox, ObjectStore(config.storage.object_folder))
+    priors = Priors(held_.index, held_.outbox, store)
     return Material(
-        stored=replace(stored, previews={each: str(folder / path) for each, path in stored.previews.items()}),
-        instances=[replace(each, path=str(folder / each.path)) for each in instances],
+        stored=replace(
+            stored, previews={each: str(store.path(path).resolve()) for each, path in stored.previews.items()}
+        ),
+        instances=[replace(each, path=str(store.path(each.path).resolve())) for each in instances],
         earlier=[each for each in held_.outbox.results(uid) if each.revision < stored.revision],
         prior=priors.result(Reading.from_json(stored.reading_json), study, instances),
     )

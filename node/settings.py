@@ -22,22 +22,15 @@ from node.config_faults import Allowed
 ALL = "*"
 
 
-def _in_folder(path: Path, info: ValidationInfo) -> Path:
+def in_folder(path: Path, info: ValidationInfo) -> Path:
     """Paths are relative to the file they are written in."""
     folder: Path | None = (info.context or {}).get("folder")
     return folder / path if folder else path
 
 
-def _database_in_folder(url: str, info: ValidationInfo) -> str:
-    prefix = "sqlite:///"
-    if url.startswith(prefix) and url not in (prefix, f"{prefix}:memory:"):
-        return f"{prefix}{_in_folder(Path(url.removeprefix(prefix)), info)}"
-    return url
-
-
 def bundle_in_folder(bundle: str, info: ValidationInfo) -> str:
     """A bundle with a slash or an ending is a path; a bare word is one that is shipped."""
-    return str(_in_folder(Path(bundle), info)) if "/" in bundle or "." in bundle else bundle
+    return str(in_folder(Path(bundle), info)) if "/" in bundle or "." in bundle else bundle
 
 
 def _address(address: str | None) -> str | None:
@@ -75,7 +68,7 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 ListenPort = Annotated[int, Field(ge=0, le=65535), Allowed("an integer from 1 to 65535, or 0 for any free port")]
 Seconds = Annotated[float, Field(gt=0, le=86400)]
 Percentile = Annotated[float, Field(gt=0, lt=100)]
-FilePath = Annotated[Path, AfterValidator(_in_folder)]
+FilePath = Annotated[Path, AfterValidator(in_folder)]
 BundleName = Annotated[str, AfterValidator(bundle_in_folder)]
 Patterns = Annotated[
     tuple[str, ...], BeforeValidator(listed), Allowed("a text or a list of texts; * stands for any characters")
@@ -214,44 +207,6 @@ class ReadingSettings(Settings):
     timeout_s: Seconds = Field(
         default=600.0, description="A reading that takes longer is stopped and counts as failed."
     )
-
-
-class StorageSettings(Settings):
-    """Where instances and their index are kept."""
-
-    database_url: Annotated[str, AfterValidator(_database_in_folder)] = Field(
-        default="sqlite:///./mammo-node-data/node.sqlite",
-        min_length=1,
-        repr=False,
-        description="Index and work queue, as an SQLAlchemy URL: sqlite:///FILE or postgresql+psycopg://….",
-    )
-    object_folder: FilePath = Field(
-        default=Path("mammo-node-data/objects"), description="Folder of the received and made files."
-    )
-    minimum_free_bytes: int = Field(
-        default=2_000_000_000,
-        ge=0,
-        description="With less free disk, instances are refused (0xA700: out of resources).",
-    )
-    retention_days: int | None = Field(
-        default=None, ge=1, description="Delete studies this many days after their results are delivered; null: never."
-    )
-
-    ledger_days: int | None = Field(
-        default=400,
-        ge=1,
-        description="Delete the ledger's lines (`mammo-node ledger`) after this many days; null: never.",
-    )
-
-    @property
-    def lock_file(self) -> Path:
-        """Held by the node that works on these objects, for as long as it lives."""
-        return self.object_folder / ".lock"
-
-    @property
-    def pseudonym_key_file(self) -> Path:
-        """The secret that women's pseudonyms in exported tables are made with."""
-        return self.object_folder / ".pseudonym-key"
 
 
 class WebSettings(Settings):

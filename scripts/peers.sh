@@ -15,6 +15,8 @@ need default-jre-headless java
 need orthanc Orthanc
 need orthanc-dicomweb /usr/share/orthanc/plugins/libOrthancDicomWeb.so
 need openssl openssl
+need postgresql "$(compgen -G '/usr/lib/postgresql/*/bin/postgres' | head -1)"
+need iproute2 ip
 need chromium chromium
 need npm npm
 need r-base-core Rscript

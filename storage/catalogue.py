@@ -110,6 +110,21 @@ class Catalogue:
             for table in (FoundInstanceRow, FoundSeriesRow, FoundStudyRow):
                 session.execute(delete(table).where(table.study_instance_uid == study_instance_uid))
 
+    def not_findable(self) -> Generator[Held, None, None]:
+        """Files of instances that searches do not find, such as those kept before there were searches."""
+        for row in (InstanceRow, ResultObjectRow):
+            found = FoundInstanceRow.sop_instance_uid == row.sop_instance_uid
+            query = select(*_held(row)).where(row.path != "", ~select(1).where(found).exists())
+            after = ""
+            while True:
+                page = query.where(row.sop_instance_uid > after).order_by(row.sop_instance_uid).limit(_BATCH)
+                with self._database.transaction() as session:
+                    batch = [Held(**each._mapping) for each in session.execute(page)]
+                yield from batch
+                if len(batch) < _BATCH:
+                    break
+                after = batch[-1].sop_instance_uid
+
     # ---------------------------------------------------------------- searching
 
     def find(
@@ -162,13 +177,7 @@ class Catalogue:
         parts = []
         for row, when in ((InstanceRow, InstanceRow.received_at), (ResultObjectRow, ResultObjectRow.created_at)):
             part = select(
-                row.sop_instance_uid,
-                row.sop_class_uid,
-                row.study_instance_uid,
-                row.series_instance_uid,
-                row.path,
-                row.sha256,
-                row.size_bytes,
+                *_held(row),
                 literal(int(row is ResultObjectRow)).label("made"),
                 when.label("at"),
             ).where(row.path != "", *(getattr(row, name).in_(uids) for name, uids in any_of.items()))
@@ -177,6 +186,12 @@ class Catalogue:
         query = select(*both.c[:7]).order_by(both.c.made, both.c.at, both.c.sop_instance_uid)
         with self._database.transaction() as session:
             return [Held(**row._mapping) for row in session.execute(query)]
+
+
+def _held(row: type[InstanceRow] | type[ResultObjectRow]) -> Sequence[InstrumentedAttribute[Any]]:
+    """The columns of a `Held`."""
+    uids = (row.sop_instance_uid, row.sop_class_uid, row.study_instance_uid, row.series_instance_uid)
+    return (*uids, row.path, row.sha256, row.size_bytes)
 
 
 def _add_study(session: Session, entry: Entry) -> None:

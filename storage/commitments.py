@@ -13,8 +13,8 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from storage.database import Database
-from storage.index import plain
 from storage.records import Told
+from storage.rows import plain
 from storage.schema_commitment import CommitmentAskedRow, CommitmentRequestRow
 
 

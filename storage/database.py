@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Engine, select
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from storage import schema, schema_cohort, schema_commitment, schema_priors, schema_traffic, schema_watch
-
-#: Each adds its own tables to the one metadata.
-SCHEMA_MODULES = (schema, schema_cohort, schema_commitment, schema_priors, schema_traffic, schema_watch)
-_TABLES = schema.Base.metadata
+from storage import migrations
 
 
 class SchemaMismatch(RuntimeError):
@@ -22,6 +18,14 @@ class SchemaMismatch(RuntimeError):
 
 class DatabaseUnavailable(RuntimeError):
     """The database is locked, full or gone; what was asked did not happen."""
+
+
+@contextmanager
+def _unavailable() -> Iterator[None]:
+    try:
+        yield
+    except DBAPIError as error:
+        raise DatabaseUnavailable(str(error.orig)) from error
 
 
 class Database:
@@ -36,23 +40,31 @@ class Database:
         self._joined = joined
 
     def create_schema(self) -> None:
-        """Create missing tables.
+        """Bring the database to the present schema, from nothing or from an earlier one; every row is kept.
 
-        Raises SchemaMismatch when the database is of another version, DatabaseUnavailable when it is none.
+        Raises SchemaMismatch when the database is of a later version, DatabaseUnavailable when it is none.
         """
-        try:
-            schema_traffic.ForwardRow.metadata.create_all(self.engine)
-        except DBAPIError as error:
-            raise DatabaseUnavailable(str(error.orig)) from error
-        with self.transaction() as session:
-            found = session.scalar(select(schema.SchemaVersionRow.version))
-            if found is None:
-                session.add(schema.SchemaVersionRow(version=schema.SCHEMA_VERSION))
-            elif found != schema.SCHEMA_VERSION:
-                raise SchemaMismatch(
-                    f"the database has schema version {found}, this software needs {schema.SCHEMA_VERSION}; "
-                    "start it with the version that made it, or give storage.database_url a new database"
-                )
+        if self.schema_revision() != migrations.latest():
+            with _unavailable():
+                migrations.upgrade(self.engine)
+
+    def check_schema(self) -> None:
+        """Raises SchemaMismatch unless the database has the present schema, DatabaseUnavailable when it is none."""
+        found = self.schema_revision()
+        if found != migrations.latest():
+            has = f"schema {found}, and this software needs {migrations.latest()}" if found else "no tables yet"
+            raise SchemaMismatch(f"the database has {has}: stop every node, make a backup, mammo-node database upgrade")
+
+    def schema_revision(self) -> str | None:
+        """The revision of the database's schema, None when it is empty. Raises as `create_schema`."""
+        with _unavailable(), self.engine.connect() as connection:
+            found = migrations.current(connection)
+        if found is not None and not migrations.is_known(found):
+            raise SchemaMismatch(
+                f"the database has schema {found}, which is newer than this software knows ({migrations.latest()}): "
+                "start the newer mammo-node that made it, or restore the backup from before that upgrade"
+            )
+        return found
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
@@ -63,8 +75,10 @@ class Database:
             try:
                 with self._sessions.begin() as session:
                     yield session
-            except OperationalError as error:
-                raise DatabaseUnavailable(str(error.orig)) from error
+            except DBAPIError as error:
+                if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
+                    raise DatabaseUnavailable(str(error.orig)) from error
+                raise
 
     def joining(self, session: Session) -> Database:
         """This database, working inside `session`'s transaction."""

@@ -10,7 +10,7 @@ from enum import StrEnum
 from sqlalchemy import insert, select, update
 
 from storage.database import Database
-from storage.index import plain
+from storage.rows import plain
 from storage.schema_watch import DriftEventRow, DriftStreamRow
 
 

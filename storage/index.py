@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from sqlalchemy import case, delete, func, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from storage import records, schema, schema_watch
+from storage import records, rows, schema, schema_watch
 from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.forwards import Forwards
@@ -23,6 +23,8 @@ from storage.records import DeliveryState, StudyState
 from storage.schema_commitment import CommitmentAskedRow
 from storage.schema_priors import FetchedPriorRow
 from storage.schema_traffic import ForwardRow
+
+_WITH_FILES = (schema.InstanceRow, schema.ResultObjectRow)
 
 
 class Index:
@@ -123,7 +125,7 @@ class Index:
         """The instance with this UID."""
         with self._database.transaction() as session:
             row = session.get(schema.InstanceRow, sop_instance_uid)
-            return _instance(row) if row is not None else None
+            return rows.instance(row) if row is not None else None
 
     def instances(self, study_instance_uid: str) -> list[records.Instance]:
         """A study's instances in the order they came."""
@@ -133,7 +135,7 @@ class Index:
             .order_by(schema.InstanceRow.received_at, schema.InstanceRow.sop_instance_uid)
         )
         with self._database.transaction() as session:
-            return [_instance(row) for row in session.scalars(query)]
+            return [rows.instance(row) for row in session.scalars(query)]
 
     def add_aside(self, aside: records.Aside) -> bool:
         """Note bytes kept aside, once per content. False when this content is already noted."""
@@ -156,8 +158,14 @@ class Index:
     def asides(self) -> list[records.Aside]:
         """Everything kept aside, oldest first."""
         with self._database.transaction() as session:
-            rows = session.scalars(select(schema.AsideRow).order_by(schema.AsideRow.id))
-            return [records.Aside(**plain(row, records.Aside)) for row in rows]
+            found = session.scalars(select(schema.AsideRow).order_by(schema.AsideRow.id))
+            return [records.Aside(**rows.plain(row, records.Aside)) for row in found]
+
+    def kept_bytes(self) -> int:
+        """Bytes of all instances and result objects; previews and what is kept aside are not counted."""
+        with self._database.transaction() as session:
+            sizes = (select(func.coalesce(func.sum(row.size_bytes), 0)) for row in _WITH_FILES)
+            return sum(int(session.scalar(each) or 0) for each in sizes)
 
     # ---------------------------------------------------------------- studies
 
@@ -168,6 +176,14 @@ class Index:
         )
         with self._database.transaction() as session:
             return list(session.scalars(query))
+
+    def hasten_all(self, latest: datetime) -> int:
+        """No study that still receives is due later than `latest`: a clock that was wrong may have said so."""
+        row = schema.StudyRow
+        with self._database.transaction() as session:
+            late = (row.state == StudyState.RECEIVING.value) & (row.due_at > latest)
+            changed = update(row).where(late).values(due_at=latest).returning(row.study_instance_uid)
+            return len(list(session.scalars(changed)))
 
     def close_study(self, study_instance_uid: str, now: datetime, *, anyway: bool = False) -> int | None:
         """Declare a study whole: READING with the next revision, which is returned; None when it was not due.
@@ -193,7 +209,7 @@ class Index:
         """The study with this UID."""
         with self._database.transaction() as session:
             row = session.get(schema.StudyRow, study_instance_uid)
-            return _study(row) if row is not None else None
+            return rows.study(row) if row is not None else None
 
     def studies(self, states: Iterable[StudyState] = StudyState) -> list[records.Study]:
         """Studies in any of `states`, last received first."""
@@ -203,7 +219,7 @@ class Index:
             .order_by(schema.StudyRow.last_received_at.desc())
         )
         with self._database.transaction() as session:
-            return [_study(row) for row in session.scalars(query)]
+            return [rows.study(row) for row in session.scalars(query)]
 
     def earlier_studies(self, study: records.Study) -> list[records.Study]:
         """Studies with the same Patient ID and the same issuer, of an earlier study date; the newest first.
@@ -224,7 +240,7 @@ class Index:
             .order_by(row.study_date.desc(), row.study_instance_uid)
         )
         with self._database.transaction() as session:
-            return [_study(found) for found in session.scalars(query)]
+            return [rows.study(found) for found in session.scalars(query)]
 
     def state_counts(self) -> dict[StudyState, tuple[int, datetime]]:
         """For each state that is inhabited: how many studies, and since when the oldest is in it."""
@@ -280,7 +296,7 @@ class Index:
     @staticmethod
     def _paths(session: Session, study_instance_uid: str) -> list[str]:
         found: list[str] = []
-        for table in (schema.InstanceRow, schema.ResultObjectRow):
+        for table in _WITH_FILES:
             found += session.scalars(select(table.path).where(table.study_instance_uid == study_instance_uid))
         previews = select(schema.ReadingRow.previews_json).where(
             schema.ReadingRow.study_instance_uid == study_instance_uid
@@ -362,7 +378,7 @@ class Index:
             .order_by(schema.EventRow.at, schema.EventRow.id)
         )
         with self._database.transaction() as session:
-            return [records.Event(**plain(row, records.Event)) for row in session.scalars(query)]
+            return [records.Event(**rows.plain(row, records.Event)) for row in session.scalars(query)]
 
 
 def _received(instance: records.Instance) -> records.Event:
@@ -374,17 +390,3 @@ def _received(instance: records.Instance) -> records.Event:
         stage="receive",
         text=f"received {what} ({instance.size_bytes} bytes) from {instance.calling_ae_title}",
     )
-
-
-def plain(row: object, record: type) -> dict[str, Any]:
-    """A row's values for the fields of `record`."""
-    return {field.name: getattr(row, field.name) for field in fields(record)}
-
-
-def _instance(row: schema.InstanceRow) -> records.Instance:
-    return records.Instance(**plain(row, records.Instance))
-
-
-def _study(row: schema.StudyRow) -> records.Study:
-    values = plain(row, records.Study)
-    return records.Study(**{**values, "state": StudyState(row.state), "priority": records.Priority(row.priority)})

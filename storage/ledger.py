@@ -107,11 +107,14 @@ class Ledger:
         with self._database.transaction() as session:
             session.execute(update(TransferRow).where(TransferRow.id == number).values(ended_at=at, ending=ending))
 
-    def close_open(self, at: datetime, ending: str) -> int:
-        """End what an earlier process left open; returns how many."""
+    def close_open(self, at: datetime, ending: str, began_before: datetime | None = None) -> int:
+        """End what a process left open that is no more; returns how many. began_before: only what began before then."""
+        open_ones = update(TransferRow).where(TransferRow.ended_at.is_(None))
+        if began_before is not None:
+            open_ones = open_ones.where(TransferRow.began_at < began_before)
         with self._database.transaction() as session:
-            open_ones = update(TransferRow).where(TransferRow.ended_at.is_(None)).values(ended_at=at, ending=ending)
-            return len(list(session.scalars(open_ones.returning(TransferRow.id))))
+            closed = open_ones.values(ended_at=at, ending=ending).returning(TransferRow.id)
+            return len(list(session.scalars(closed)))
 
     def forget(self, before: datetime) -> int:
         """Remove transfers that began before then; returns how many."""

@@ -12,7 +12,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 
 _LARGE = 4 * 1024 * 1024  # of a file that is worth a thread of its own
 _SYNCS = ThreadPoolExecutor(32, "object sync")
+_FAN_OUT = re.compile(r"[0-9a-f]{2}")
 
 
 def is_valid_uid(uid: str) -> bool:
@@ -36,6 +38,14 @@ class Written:
     path: str
     sha256: str
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A file that is there: its size, and for how long it has been as it is."""
+
+    size_bytes: int
+    age_s: float
 
 
 class AlteredObject(OSError):
@@ -65,7 +75,7 @@ class ObjectStore:
 
     def begin(self) -> NewObject:
         """A new object, to be written as its bytes come. Raises OSError."""
-        return NewObject(self._folder, self._incoming)
+        return NewObject(self._folder, self._incoming, self._published)
 
     def path(self, relative: str) -> Path:
         """The full path of a stored file."""
@@ -98,6 +108,22 @@ class ObjectStore:
         with contextlib.suppress(OSError):
             path.parent.rmdir()
 
+    def studies(self) -> Iterator[str]:
+        """The studies that have files, whether or not any row names them."""
+        for fan_out in sorted(each for each in self._folder.iterdir() if _FAN_OUT.fullmatch(each.name)):
+            yield from sorted(each.name for each in fan_out.iterdir())
+
+    def listed(self, study_instance_uid: str) -> dict[str, Listed]:
+        """Path → size and age of each file of a study."""
+        folder, found = self._folder / relative_path(study_instance_uid, ""), {}
+        if folder.is_dir():
+            for each in folder.iterdir():
+                with contextlib.suppress(FileNotFoundError):  # it went meanwhile
+                    status = each.stat()
+                    path = relative_path(study_instance_uid, each.name)
+                    found[path] = Listed(status.st_size, max(0.0, time.time() - status.st_mtime))
+        return found
+
     @property
     def incoming(self) -> Path:
         """Folder for what is on its way in; it is emptied at the start."""
@@ -114,13 +140,22 @@ class ObjectStore:
             path.unlink(missing_ok=True)
         return len(left)
 
+    def trim(self) -> int:
+        """Remove copies that need not be here; returns how many. A folder's files are no copies."""
+        return 0
+
+    def _published(self, written: Written) -> None:
+        """What a file here needs before it counts as written; in a folder it is nothing. Raises OSError."""
+
 
 class NewObject:
     """A file on its way into the store. Whatever happens, `discard` closes it; what was not committed is gone then."""
 
-    def __init__(self, folder: Path, incoming: Path) -> None:
+    def __init__(self, folder: Path, incoming: Path, published: Callable[[Written], None]) -> None:
+        """published: called with the file in its place, before `commit` returns; what it raises `commit` raises."""
         handle, temporary = tempfile.mkstemp(dir=incoming)
         self._folder = folder
+        self._published = published
         self._temporary = Path(temporary)
         self._file = os.fdopen(handle, "w+b")
 
@@ -151,9 +186,11 @@ class NewObject:
                 sha256 = self._sha256()
             finally:
                 synced.result()
-        relative = _relative(study_instance_uid, f"{name}-{sha256[:16]}{suffix}")
+        relative = relative_path(study_instance_uid, f"{name}-{sha256[:16]}{suffix}")
         _publish(self._temporary, self._folder / relative)
-        return Written(relative, sha256, self._file.tell())
+        written = Written(relative, sha256, self._file.tell())
+        self._published(written)
+        return written
 
     def _sha256(self) -> str:
         self._file.seek(0)
@@ -166,7 +203,8 @@ class NewObject:
         self._temporary.unlink(missing_ok=True)
 
 
-def _relative(study_instance_uid: str, filename: str) -> str:
+def relative_path(study_instance_uid: str, filename: str) -> str:
+    """Where a study's file is, below the store's folder."""
     fan_out = hashlib.sha256(study_instance_uid.encode()).hexdigest()[:2]
     return f"{fan_out}/{study_instance_uid}/{filename}"
 

@@ -14,8 +14,8 @@ from sqlalchemy.orm import Session
 from storage import records, schema
 from storage.catalogue import Catalogue
 from storage.database import Database
-from storage.index import plain
 from storage.records import Delivery, DeliveryState
+from storage.rows import plain
 
 #: Of a delivery that the destination has.
 SENT = frozenset({DeliveryState.DELIVERED, DeliveryState.UNCOMMITTED, DeliveryState.COMMITTED})

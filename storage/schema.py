@@ -1,4 +1,4 @@
-"""The tables, and an engine that keeps what it says it has kept.
+"""The tables, and an engine that keeps what it says it has kept. What changes here needs a step in `migrations`.
 
 SQLite: WAL, synchronous FULL, a busy timeout; never on network storage. A transaction's first statement is a
 write wherever it decides something, because SQLite takes its lock there.
@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import (
+    BigInteger,
     DateTime,
     Dialect,
     Engine,
     ForeignKey,
     Index,
+    Integer,
     MetaData,
     SmallInteger,
     String,
@@ -24,14 +26,25 @@ from sqlalchemy import (
     TypeDecorator,
     create_engine,
     event,
+    false,
     make_url,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA_VERSION = 2
-
-
 _CONNECTIONS = 60  # at most, beyond a few that are kept open: every association and web request may need one or two
+
+
+#: A host that was cut off must not keep its rows locked, nor wait for ever for a server that is gone: both ends
+#: look after some seconds of silence whether the other is there, and a transaction that nobody goes on with ends.
+_POSTGRESQL = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 3,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 14_000,
+    "options": "-c tcp_keepalives_idle=5 -c tcp_keepalives_interval=3 -c tcp_keepalives_count=3 "
+    "-c tcp_user_timeout=14000 -c idle_in_transaction_session_timeout=60000 -c timezone=UTC",
+}
 
 
 class UTCDateTime(TypeDecorator[datetime]):
@@ -59,6 +72,8 @@ class Base(DeclarativeBase):
 
 
 _UID = String(64)
+#: A count of bytes may pass 2³¹; SQLite's integers are that large anyway.
+BYTES = BigInteger().with_variant(Integer(), "sqlite")
 
 
 def table(row: type[Base]) -> Table:
@@ -77,7 +92,7 @@ class InstanceRow(Base):
     transfer_syntax_uid: Mapped[str] = mapped_column(_UID)
     path: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(String(64))
-    size_bytes: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BYTES)
     received_at: Mapped[datetime]
     calling_ae_title: Mapped[str] = mapped_column(String(16))
     to_read: Mapped[bool]
@@ -149,10 +164,10 @@ class ResultObjectRow(Base):
     revision: Mapped[int]
     kind: Mapped[str]
     options: Mapped[str]
-    part: Mapped[str]
+    part: Mapped[str] = mapped_column(server_default="")
     path: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(String(64))
-    size_bytes: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BYTES)
     created_at: Mapped[datetime]
     error: Mapped[str] = mapped_column(Text)
 
@@ -173,10 +188,10 @@ class DeliveryRow(Base):
     last_status: Mapped[int | None]
     last_error: Mapped[str] = mapped_column(Text)
     delivered_at: Mapped[datetime | None]
-    asks: Mapped[int]
+    asks: Mapped[int] = mapped_column(server_default="0")
     asked_at: Mapped[datetime | None]
     committed_at: Mapped[datetime | None]
-    released: Mapped[bool]
+    released: Mapped[bool] = mapped_column(server_default=false())
 
 
 class AsideRow(Base):
@@ -247,7 +262,7 @@ class FoundInstanceRow(Base):
 
 
 class SchemaVersionRow(Base):
-    """One row: the version of these tables."""
+    """One row that says 2, for good: software of before there were migrations reads it, and refuses."""
 
     __tablename__ = "schema_version"
     version: Mapped[int] = mapped_column(primary_key=True)
@@ -257,7 +272,7 @@ def make_engine(database_url: str) -> Engine:
     """An engine for SQLite (pragmas set) or PostgreSQL. Creates a SQLite file's folder."""
     url = make_url(database_url)
     if url.get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True, max_overflow=_CONNECTIONS)
+        return create_engine(url, pool_pre_ping=True, max_overflow=_CONNECTIONS, connect_args=_POSTGRESQL)
     if url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(url, connect_args={"timeout": 30}, max_overflow=_CONNECTIONS)

@@ -27,6 +27,7 @@ PACKAGES = {
     "Orthanc": "orthanc",
     "java": "default-jre-headless",
     "tshark": "tshark",
+    "ip": "iproute2",
     "Rscript": "r-base-core",
 }
 DCMTK = (

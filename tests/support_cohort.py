@@ -16,7 +16,7 @@ from ai.findings import BreastAssessment, Reading
 from ai.reasons import Reason, ReasonCode
 from node import cli, cohort_export, cohort_import
 from node.cohort_export import Exported
-from node.holdings import Holdings, holdings_of
+from node.holdings import Holdings
 from node.pseudonyms import Pseudonyms
 from storage.cohort import ExamFacts
 from storage.database import Database
@@ -38,7 +38,7 @@ class Node:
 
     @property
     def held(self) -> Holdings:
-        return holdings_of(self.database)
+        return Holdings.of(self.database)
 
     def exam(
         self, study: str, reading: Reading | None, *, patient: str, date: str, accession: str = "", issuer: str = "NIN"

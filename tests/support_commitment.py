@@ -138,7 +138,7 @@ class SendingNode:
         self.index, self.outbox = Index(self.database), Outbox(self.database)
         self.store = ObjectStore(config.storage.object_folder)
         queues = {f"{stage}-{name}": 1 for name in config.destinations for stage in ("deliver", "commit")}
-        self.jobs = DurableJobs(engine, queues, executor="test", lock_file=config.storage.lock_file)
+        self.jobs = DurableJobs(engine, queues)
         router = Router(config)
         rooms = Rooms(
             config=config,
@@ -156,7 +156,7 @@ class SendingNode:
 
     def start(self) -> None:
         self.receiver.start()
-        self.jobs.start(self._stages.run)
+        self.jobs.start(self._stages.run, "test")
         self.orders.reconcile()
 
     def stop(self) -> None:

@@ -9,9 +9,12 @@ import numpy as np
 from pydicom import dcmwrite
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 from pydicom.uid import UID, DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
 from node.config import Config, config_from
+from node.intake import Incoming
 
 STUDY = "1.2.826.0.1.3680043.10.999.1"
 FOUR_VIEWS = (("R", "CC"), ("L", "CC"), ("R", "MLO"), ("L", "MLO"))
@@ -91,6 +94,26 @@ def as_file(dataset: Dataset) -> bytes:
     dataset.file_meta.MediaStorageSOPInstanceUID = UID(dataset.SOPInstanceUID)
     dcmwrite(buffer, dataset, enforce_file_format=True)
     return buffer.getvalue()
+
+
+def incoming(number: int = 0, **elements: object) -> Incoming:
+    """One of the four views as intake is given it."""
+    dataset = exam(**elements)[number]
+    return Incoming(
+        encoded=memoryview(encoded(dataset)),
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        sop_class_uid=str(dataset.SOPClassUID),
+        sop_instance_uid=str(dataset.SOPInstanceUID),
+        calling_ae_title="MODALITY",
+    )
+
+
+def encoded(dataset: Dataset) -> bytes:
+    """The dataset in explicit VR, little endian."""
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = True, False
+    write_dataset(buffer, dataset)
+    return bytes(buffer.getvalue())
 
 
 def settings(folder: object, **sections: object) -> Config:

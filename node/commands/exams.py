@@ -54,7 +54,7 @@ def _show(lines: list[ExamLine]) -> None:
     if not lines:
         console.say("no such exam")
         return
-    columns = ("study", "received", "state", "rev", "category", "band", "score", "views", "waits")
+    columns = ("study", "received", "state", "rev", "category", "band", "score", "views", "waits", "for")
     made = console.table(*columns, right=("rev", "band", "score", "waits"))
     console.out().print(console.rows(made, [_row(line) for line in lines]))
 
@@ -72,6 +72,7 @@ def _row(line: ExamLine) -> tuple[object, ...]:
         "" if line.score is None else f"{line.score:.3f}",
         ", ".join(line.views),
         "" if line.waits_s is None else console.duration(line.waits_s),
+        line.waits_for,
     )
 
 

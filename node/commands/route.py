@@ -16,7 +16,6 @@ from node.errors import ConfigError
 from node.exams import header
 from node.explained import Exam, Explained, PassedOver
 from node.routing import Mismatch
-from storage.objects import ObjectStore
 
 _GROUP = typer.Typer(help="Explain which routing rule takes an instance or a study, and why.", no_args_is_help=True)
 
@@ -67,7 +66,7 @@ def _of_files(settings: Config, paths: list[Path], sender: str) -> Iterator[Expl
 
 
 def _of_study(settings: Config, part: str) -> list[Explained]:
-    store = ObjectStore(settings.storage.object_folder)
+    store = holdings.object_store(settings)
     with holdings.opened(settings) as held:
         uid = find(held, part).study_instance_uid
         return [

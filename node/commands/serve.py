@@ -8,6 +8,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Annotated
 
 import typer
 
@@ -16,6 +17,7 @@ from node.app import Node
 from node.config import Config, load_config
 from node.console import ConfigOption
 from node.errors import ConfigError, NodeError
+from node.roles import Role, name_of
 from node.settings import NodeSettings, WebSettings
 from storage.database import DatabaseUnavailable, SchemaMismatch
 
@@ -30,7 +32,13 @@ def register(app: typer.Typer) -> None:
     app.command("serve")(serve)
 
 
-def serve(config: ConfigOption = None) -> None:
+RoleOption = Annotated[
+    list[Role] | None,
+    typer.Option("--role", help="Do only this (may be repeated); others do the rest on the same PostgreSQL database."),
+]
+
+
+def serve(config: ConfigOption = None, role: RoleOption = None) -> None:
     """Run the node until it is stopped (SIGTERM or Ctrl-C).
 
     Prints "ready" once it listens. Ends with 0 after a stop, with 2 when it cannot start as configured.
@@ -41,16 +49,24 @@ def serve(config: ConfigOption = None) -> None:
     asked: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda number, _frame: asked.put(number))
-    node = _made(settings)
+    node = _made(settings, role or list(Role))
     try:
         _start(node)
-        console.say(f"ready: {settings.node.ae_title} listens on {settings.node.host}:{node.receiver.port}")
+        _say_ready(node)
         if node.web.port is not None:
             console.say(f"DICOMweb at {address.url(settings.web.host, node.web.port)}{settings.web.path}")
         while asked.get() == signal.SIGHUP:
             _reload(node, config)
     finally:
         _stop(node)
+
+
+def _say_ready(node: Node) -> None:
+    at = node.config.node
+    if Role.RECEIVE in node.roles:
+        console.say(f"ready: {at.ae_title} listens on {at.host}:{node.receiver.port}")
+    else:
+        console.say(f"ready: {name_of(node.roles)}")
 
 
 def _reload(node: Node, config: Path | None) -> None:
@@ -65,22 +81,22 @@ def _reload(node: Node, config: Path | None) -> None:
         log.warning("these sections changed too; they count after a restart", sections=elsewhere)
 
 
-def _made(settings: Config) -> Node:
+def _made(settings: Config, roles: list[Role]) -> Node:
     try:
-        return Node(settings)
+        return Node(settings, roles)
     except OSError as error:
         raise ConfigError(f"storage.object_folder: {error}") from error
 
 
 def _start(node: Node) -> None:
-    for name, at in (("node", node.config.node), ("web", node.config.web)):
-        busy = "" if at.port is None else address.problem(at.host, at.port)
+    for name, at, role in (("node", node.config.node, Role.RECEIVE), ("web", node.config.web, Role.WEB)):
+        busy = "" if at.port is None or role not in node.roles else address.problem(at.host, at.port)
         if busy:  # before the models are loaded, which takes seconds
             raise _cannot_listen(name, at, busy)
     try:
         node.start()
     except SchemaMismatch as error:
-        raise ConfigError(str(error)) from error
+        raise ConfigError(f"storage.database_url: {error}") from error
     except DatabaseUnavailable as error:
         raise NodeError(f"storage.database_url: the database cannot be used: {error}") from error
     except OSError as error:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ai.findings import Category, Reading
-from node import console, holdings
+from node import console, holdings, overview
 from node.console import ConfigOption, JsonOption
 from node.errors import NotFound
 from node.holdings import Holdings
@@ -33,10 +33,12 @@ def show(
         reading = Reading.from_json(stored.reading_json) if stored is not None else None
         instances, events = held.index.instances(uid), held.index.events(uid)
         results, deliveries = held.outbox.results(uid), held.outbox.deliveries(uid)
+        waits_for = overview.why(held, found, instances)
     if json:
         console.print_json(
             {
                 "study": _without_patient(found),
+                "waits_for": waits_for,
                 "instances": [_without_patient(each) for each in instances],
                 "events": events,
                 "reading": told(reading) if reading is not None else None,
@@ -45,7 +47,7 @@ def show(
             }
         )
         return
-    _head(found, instances)
+    _head(found, instances, waits_for)
     if reading is not None:
         _show_reading(reading, found)
     _show_results(results, deliveries)
@@ -68,10 +70,12 @@ def _without_patient(record: Study | Instance) -> dict[str, Any]:
     return {key: value for key, value in console.plain(record).items() if key not in hidden}
 
 
-def _head(study: Study, instances: list[Instance]) -> None:
+def _head(study: Study, instances: list[Instance], waits_for: str) -> None:
     waited = console.duration(console.seconds_since(study.changed_at))
     console.say(f"study {study.study_instance_uid}", style="bold")
     console.say(f"{study.state}, revision {study.revision}: {study.state.sentence}; for {waited}")
+    if waits_for:
+        console.say(waits_for)
     made = console.table("received", "view", "from", "size", "rule", "instance", right=("size",))
     lines = [
         (

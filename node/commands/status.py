@@ -7,6 +7,7 @@ import typer
 from node import console, overview
 from node.console import ConfigOption, ExitCode, JsonOption
 from node.overview import DestinationLine, Status
+from node.upkeep import Upkeep
 from storage.records import DeliveryState
 
 
@@ -34,6 +35,7 @@ def _show(found: Status) -> None:
     if found.commitments:
         requests = ", ".join(f"{count} {state.lower()}" for state, count in sorted(found.commitments.items()))
         console.say(f"storage commitment asked of this node: {requests}")
+    _show_upkeep(found.upkeep)
     out = console.out()
     if found.states:
         states = console.table("exams", "state", "oldest for", "", right=("exams", "oldest for"))
@@ -46,6 +48,19 @@ def _show(found: Status) -> None:
         columns = ("destination", *counts, "oldest waits", "oldest uncommitted", "last error")
         made = console.table(*columns, right=columns[1:-1])
         out.print(console.rows(made, [_destination(line) for line in found.destinations]))
+
+
+def _show_upkeep(found: Upkeep) -> None:
+    most = "" if found.maximum_bytes is None else f" of {console.size(found.maximum_bytes)} allowed"
+    console.say(f"kept: {console.size(found.kept_bytes)}{most}")
+    if found.sweep is not None:
+        age, orphans = console.duration(console.seconds_since(found.sweep.at)), console.size(found.sweep.orphan_bytes)
+        told = f"{found.sweep.orphans} files without a row ({orphans}), {found.sweep.missing} rows without their file"
+        console.say(f"last sweep, {age} ago: {told}")
+    if found.workers:
+        made = console.table("worker", "does", "", "heard of", right=("heard of",))
+        lines = [(line.slot, line.roles, line.pulse, f"{line.silent_s:.0f} s ago") for line in found.workers]
+        console.out().print(console.rows(made, lines))
 
 
 def _destination(line: DestinationLine) -> tuple[object, ...]:

@@ -6,55 +6,61 @@ that a job which was enqueued is run until it has ended. Application rows are ne
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any
+from datetime import datetime
 
 from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from node.errors import ConfigError
 from node.pipeline.jobs import Job, Stage
 
 #: A worker takes only jobs of its own version: raise it when a job's arguments change their meaning.
 JOBS_VERSION = "1"
 _NAME = "mammo-node"
 _WAITING = ["ENQUEUED", "DELAYED", "PENDING"]
+_ENDED = ["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"]
+#: What other systems are asked at a time is limited for all workers together.
+_TO_OTHERS = tuple(f"{stage}-" for stage in (Stage.DELIVER, Stage.FETCH, Stage.COMMIT))
 _POLLING_S = 0.2
-_LOCK_PATIENCE_S = 1.0
+_BATCH = 500
+_SELDOM_S = 60.0
 
 
 class DurableJobs:
-    """One worker. `queues`: queue name → how many of its jobs run at a time here.
+    """One worker. `queues`: queue name → how many of its jobs run at a time, of all workers together.
 
-    executor: names this worker among those of one database, and stays the same over restarts, so that a restart
-    takes up its own work. `lock_file` is held while it lives: two live workers of one name would run jobs twice.
+    A worker without queues runs no jobs.
     """
 
-    def __init__(self, engine: Engine, queues: Mapping[str, int], *, executor: str, lock_file: Path) -> None:
+    def __init__(self, engine: Engine, queues: Mapping[str, int]) -> None:
         self._engine = engine
         self._queues = queues
-        self._executor = executor
-        self._lock_file = lock_file
-        self._lock: Any = None
         self._client: DBOSClient | None = None
+        self._launched = False
 
-    def start(self, run: Callable[[Job], None]) -> None:
-        """See `JobQueue`. Raises ConfigError when another process works under this name."""
-        self._lock = _locked(self._lock_file)
-        logging.getLogger("dbos").setLevel(logging.WARNING)
+    def start(self, run: Callable[[Job], None], worker: str) -> None:
+        """See `JobQueue`."""
+        if self._queues:
+            self._launch(run, worker)
+        self.connect()
+
+    def _launch(self, run: Callable[[Job], None], worker: str) -> None:
+        engine_log = logging.getLogger("dbos")
+        engine_log.setLevel(logging.WARNING)
+        engine_log.addFilter(_Seldom())
         config = DBOSConfig(
             name=_NAME,
             system_database_url=self._engine.url.render_as_string(hide_password=False),
             system_database_engine=self._engine,
             serializer=DBOSPortableJSONSerializer(),
             application_version=JOBS_VERSION,
-            executor_id=self._executor,
+            executor_id=worker,
             log_level="WARNING",
+            run_migrations=self._engine.dialect.name
+            == "sqlite",  # elsewhere by command: its role may not change tables
         )
         DBOS(config=config)
 
@@ -73,11 +79,15 @@ class DurableJobs:
 
         DBOS.listen_queues(list(self._queues))
         DBOS.launch()
+        self._launched = True
         for name, concurrency in self._queues.items():
             DBOS.register_queue(
-                name, worker_concurrency=concurrency, polling_interval_sec=_POLLING_S, on_conflict="always_update"
+                name,
+                worker_concurrency=concurrency,
+                global_concurrency=concurrency if name.startswith(_TO_OTHERS) else None,
+                polling_interval_sec=_POLLING_S,
+                on_conflict="always_update",
             )
-        self.connect()
 
     def connect(self) -> None:
         """Only enqueue, for a worker elsewhere to run; for commands beside a running node."""
@@ -100,23 +110,43 @@ class DurableJobs:
             session, options, str(job.stage), job.study_instance_uid, job.revision, job.number, job.destination
         )
 
-    def is_waiting(self, job: Job) -> bool:
+    def waiting(self) -> frozenset[str]:
         """See `JobQueue`."""
-        found = self._started().list_workflows(
-            workflow_id_prefix=job.prefix, status=_WAITING, limit=1, load_input=False, load_output=False
-        )
-        return bool(found)
+        found = self._started().list_workflows(status=_WAITING, load_input=False, load_output=False)
+        return frozenset(Job.prefix_of(each.workflow_id) for each in found)
+
+    def take_over(self, worker: str) -> int:
+        """See `JobQueue`."""
+        client, by_queue = self._started(), defaultdict[str, list[str]](list)
+        left = client.list_workflows(executor_id=worker, status="PENDING", load_input=False, load_output=False)
+        for each in left:
+            by_queue[each.queue_name or ""].append(each.workflow_id)
+        for queue, ids in by_queue.items():
+            client.resume_workflows(ids, queue_name=queue or None)
+        return len(left)
+
+    def forget_finished(self, before: datetime) -> int:
+        """See `JobQueue`."""
+        client, count = self._started(), 0
+        moment = before.isoformat()
+        while True:
+            found = client.list_workflows(
+                status=_ENDED, completed_before=moment, limit=_BATCH, load_input=False, load_output=False
+            )
+            if found:
+                client.delete_workflows([each.workflow_id for each in found])
+            count += len(found)
+            if len(found) < _BATCH:
+                return count
 
     def stop(self, patience_s: float) -> None:
         """See `JobQueue`."""
+        if self._launched:
+            DBOS.destroy(workflow_completion_timeout_sec=max(1, int(patience_s)))
+            self._launched = False
         if self._client is not None:
-            if self._lock is not None:
-                DBOS.destroy(workflow_completion_timeout_sec=max(1, int(patience_s)))
             self._client.destroy()
             self._client = None
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
 
     def _started(self) -> DBOSClient:
         if self._client is None:
@@ -124,20 +154,21 @@ class DurableJobs:
         return self._client
 
 
-def _locked(path: Path) -> Any:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = path.open("a")
-    # `status` looks whether a node runs by taking the lock for a moment
-    deadline = time.monotonic() + _LOCK_PATIENCE_S
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            if time.monotonic() < deadline:
-                time.sleep(0.05)
-                continue
-            handle.close()
-            raise ConfigError(
-                f"another mammo-node works on {path.parent}: stop it, or give this one its own storage.object_folder"
-            ) from error
-        return handle
+class _Seldom(logging.Filter):
+    """One line a minute from each place: the engine's threads tell of a lost database five times a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._told: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        place = (record.pathname, record.lineno)
+        if record.created - self._told.get(place, 0.0) < _SELDOM_S:
+            return False
+        self._told[place] = record.created
+        return True
+
+
+def upgrade_engine(engine: Engine) -> None:
+    """Bring the engine's own tables to the schema of the engine that is installed."""
+    DBOS.migrate(engine.url.render_as_string(hide_password=False))

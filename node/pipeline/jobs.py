@@ -47,6 +47,11 @@ class Job:
         """The same job always has the same id: enqueued twice, it exists once."""
         return f"{self.prefix}{self.number}"
 
+    @staticmethod
+    def prefix_of(job_id: str) -> str:
+        """The prefix within a job's id."""
+        return job_id.rpartition(":")[0] + ":"
+
     @property
     def queue(self) -> str:
         """The queue it waits in."""
@@ -78,11 +83,20 @@ class JobQueue(Protocol):
     def enqueue(self, session: Any, job: Job, *, turn: int, delay_s: float = 0.0) -> None:
         """Add a job in `session`'s transaction, to be run `delay_s` seconds from now or later, lowest `turn` first."""
 
-    def is_waiting(self, job: Job) -> bool:
-        """Whether any job for this work waits or runs."""
+    def waiting(self) -> frozenset[str]:
+        """The prefixes of all jobs that wait or run."""
 
-    def start(self, run: Callable[[Job], None]) -> None:
-        """Take up what an earlier process left, and run jobs from now on, with `run`."""
+    def start(self, run: Callable[[Job], None], worker: str) -> None:
+        """Take up what an earlier process left that worked under the same name, and run jobs from now on.
+
+        No two processes that live may work under one name.
+        """
+
+    def take_over(self, worker: str) -> int:
+        """Put the jobs that a dead worker was at back into their queues; returns how many."""
+
+    def forget_finished(self, before: datetime) -> int:
+        """Remove jobs that ended before then; returns how many."""
 
     def stop(self, patience_s: float) -> None:
         """Take no new jobs, and give running ones `patience_s` seconds; what is cut short is run again later."""

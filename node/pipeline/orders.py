@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 
-from node import logs
+from node import completeness, logs
 from node.pipeline import fetching
 from node.pipeline.jobs import Job, Stage
 from node.pipeline.rooms import Rooms, tell
@@ -83,33 +82,56 @@ class Orders:
                 tell(index, uid, revision, "deliver", f"{count} {again.__name__}d for {name} by a person")
         return len(stopped)
 
-    def reconcile(self) -> int:
-        """Enqueue what should be waiting and is not; returns how many jobs were missing."""
+    def reconcile(self, *, anyway: bool = False) -> int:
+        """Enqueue what should be waiting and is not; returns how many jobs were missing.
+
+        anyway: enqueue it although it waits, because it may wait for a time that a wrong clock told.
+        """
+        late = datetime.now(UTC) + completeness.longest_wait(self._rooms.config.completeness)
+        if count := self._index.hasten_all(late):
+            log.warning("exams were due at a time that a wrong clock told; corrected", exams=count)
+        wanted = list(dict.fromkeys(self._wanted()))
+        if not wanted:
+            return 0
+        waiting = self._rooms.jobs.waiting()
+        missing = [work for work in wanted if anyway or not self._waits(work, waiting)]
+        for work in missing:
+            self._ask(work, waiting)
+        return len(missing)
+
+    def _wanted(self) -> Iterator[Job]:
+        """The job that has to be waiting for each exam and each object that something is still to be done for."""
         stages = {StudyState.READING: Stage.READ, StudyState.REPORTING: Stage.REPORT}
-        open_studies = self._index.studies(stages)
-        wanted = [(stages[study.state], study.study_instance_uid, study.revision, "") for study in open_studies]
-        pending = self._outbox.deliveries(states=[DeliveryState.PENDING])
-        wanted += dict.fromkeys(
-            (Stage.DELIVER, item.study_instance_uid, item.revision, item.destination) for item in pending
-        )
-        forwards = Forwards(self._rooms.database).queued()
-        wanted += [(Stage.FORWARD, study, REVISION, destination) for study, destination in forwards]
-        uncommitted = self._outbox.deliveries(states=[DeliveryState.UNCOMMITTED])
-        wanted += dict.fromkeys(
-            (Stage.COMMIT, item.study_instance_uid, item.revision, item.destination) for item in uncommitted
-        )
-        return sum(self._ensure(*work) for work in wanted)
+        for study in self._index.studies(stages):
+            yield _work(stages[study.state], study.study_instance_uid, study.revision)
+        states = {DeliveryState.PENDING: Stage.DELIVER, DeliveryState.UNCOMMITTED: Stage.COMMIT}
+        for item in self._outbox.deliveries(states=list(states)):
+            yield _work(states[item.state], item.study_instance_uid, item.revision, item.destination)
+        for uid, destination in Forwards(self._rooms.database).queued():
+            yield _work(Stage.FORWARD, uid, REVISION, destination)
 
-    def _ensure(self, stage: Stage, study: str, revision: int, destination: str) -> bool:
-        work = Job(stage=stage, study_instance_uid=study, revision=revision, number=0, destination=destination)
-        if self._rooms.jobs.is_waiting(work) or (stage is Stage.READ and self._is_fetched_for(work)):
-            return False
-        log.warning("a job was missing", work=work.prefix)
-        with self._rooms.database.transaction() as session:
-            self._rooms.enqueue(session, stage, study, revision, destination)
-        return True
+    def forget_finished(self, now: datetime) -> int:
+        """Forget jobs that ended long ago; returns how many. What they did is in the exams' histories."""
+        return self._rooms.jobs.forget_finished(now - timedelta(days=self._rooms.config.pipeline.finished_jobs_days))
 
-    def _is_fetched_for(self, reading: Job) -> bool:
-        """Whether the exam is not read yet because its priors are being fetched."""
+    def _waits(self, work: Job, waiting: Collection[str]) -> bool:
+        return work.prefix in waiting or bool(self._fetching_for(work, waiting))
+
+    def _fetching_for(self, work: Job, waiting: Collection[str]) -> list[Job]:
+        """The jobs that fetch priors for an exam that is to be read."""
+        if work.stage is not Stage.READ:
+            return []
         peers = fetching.sources(self._rooms.config)
-        return any(self._rooms.jobs.is_waiting(replace(reading, stage=Stage.FETCH, destination=name)) for name in peers)
+        every = [_work(Stage.FETCH, work.study_instance_uid, work.revision, name) for name in peers]
+        return [each for each in every if each.prefix in waiting]
+
+    def _ask(self, work: Job, waiting: Collection[str]) -> None:
+        """Enqueue it anew; an exam whose priors are being fetched goes on with that."""
+        log.warning("a job was missing, or its time was wrong", work=work.prefix)
+        first = next(iter(self._fetching_for(work, waiting)), work)
+        with self._rooms.database.transaction() as session:
+            self._rooms.enqueue(session, first.stage, first.study_instance_uid, first.revision, first.destination)
+
+
+def _work(stage: Stage, study: str, revision: int, destination: str = "") -> Job:
+    return Job(stage=stage, study_instance_uid=study, revision=revision, number=0, destination=destination)

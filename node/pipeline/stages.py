@@ -14,8 +14,8 @@ from typing import Any
 from ai.findings import Category, Reading, ReadOutcome
 from ai.reasons import Reason, ReasonCode
 from node import delivery, drift, findable, logs
-from node.destinations import Outgoing
-from node.errors import ReaderOutOfMemory, ReaderStopped, ReaderUnavailable
+from node.destinations import Outgoing, Sent
+from node.errors import PermanentDelivery, ReaderOutOfMemory, ReaderStopped, ReaderUnavailable
 from node.exams import StoredExam, header, stored_exam
 from node.intake import Intake
 from node.pipeline import committing
@@ -33,7 +33,7 @@ from node.reporting import NoSource, Reporting
 from storage.index import Index
 from storage.objects import AlteredObject
 from storage.outbox import Outbox
-from storage.records import DeliveryState, Instance, Refusal, StoredReading, Study, StudyState
+from storage.records import DeliveryState, Instance, Refusal, ResultObject, StoredReading, Study, StudyState
 
 log = logs.get(__name__)
 
@@ -202,7 +202,7 @@ class Stages:
             raise RuntimeError(f"destinations.{job.destination} is not in the config any more; put it back, or requeue")
         due = {item.sop_instance_uid: item for item in _standing(self._outbox, job).to_send()}
         pending = self._identifying.may_go(job, due, settings)
-        for sent in delivery.send(self._rooms.config, job.destination, self._outgoing(job, list(pending))):
+        for sent in self._sent(job, list(pending)):
             now = datetime.now(UTC)
             after = committing.sent(delivery.judged(pending[sent.sop_instance_uid], sent, settings, now), settings)
             self._rooms.passed("deliver: sent")
@@ -215,25 +215,26 @@ class Stages:
         self._after_delivery(job)
         self._rooms.passed("deliver: committed")
 
-    def _outgoing(self, job: Job, sop_instance_uids: Sequence[str]) -> list[Outgoing]:
-        wanted = {
-            result.sop_instance_uid: result for result in self._outbox.results(job.study_instance_uid, job.revision)
-        }
-        found = []
+    def _sent(self, job: Job, sop_instance_uids: Sequence[str]) -> Iterator[Sent]:
+        """Send those whose files are what was made; the others are told as failed and never sent."""
+        made = {each.sop_instance_uid: each for each in self._outbox.results(job.study_instance_uid, job.revision)}
+        whole = []
         for uid in sop_instance_uids:
-            result = wanted[uid]
             try:
-                self._rooms.store.verify(result.path, result.sha256)
+                self._rooms.store.verify(made[uid].path, made[uid].sha256)
             except AlteredObject as error:
-                raise RuntimeError(f"{error}; ask for a new reading with requeue --read") from error
-            found.append(
-                Outgoing(
-                    sop_instance_uid=uid,
-                    sop_class_uid=result.sop_class_uid,
-                    path=self._rooms.store.path(result.path),
-                )
-            )
-        return found
+                why = PermanentDelivery(f"{error}; ask for a new reading with requeue --read")
+                yield Sent(sop_instance_uid=uid, error=why)
+            else:
+                whole.append(made[uid])
+        yield from delivery.send(self._rooms.config, job.destination, [self._outgoing(each) for each in whole])
+
+    def _outgoing(self, result: ResultObject) -> Outgoing:
+        return Outgoing(
+            sop_instance_uid=result.sop_instance_uid,
+            sop_class_uid=result.sop_class_uid,
+            path=self._rooms.store.path(result.path),
+        )
 
     def _after_delivery(self, job: Job) -> None:
         with self._rooms.database.transaction() as session:

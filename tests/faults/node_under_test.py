@@ -1,7 +1,7 @@
 """A node for the fault tests: `python node_under_test.py CONFIG [POINT]`.
 
-With POINT it kills itself with SIGKILL when it first passes that point between two durable steps. It prints
-"serving PORT".
+With POINT it kills itself with SIGKILL when it first passes that point between two durable steps; with "group POINT"
+its children too. It prints "serving PORT".
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ def main() -> None:
     deadly = sys.argv[2] if len(sys.argv) > 2 else None
 
     def passed(point: str) -> None:
+        if deadly == f"group {point}":
+            os.killpg(0, signal.SIGKILL)
         if point == deadly:
             os.kill(os.getpid(), signal.SIGKILL)
 

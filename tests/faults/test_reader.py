@@ -122,7 +122,7 @@ def limit_memory(pid: int, more_bytes: int | None) -> None:
 def test_an_exam_without_memory_is_not_read_and_says_so_and_the_process_reads_on(tmp_path: Path) -> None:
     large, small = write(tmp_path, f"{STUDY}.1", repeat=6), write(tmp_path, f"{STUDY}.2")
     with screening_node(screening_config(tmp_path, threads=1, max_attempts=2), tmp_path) as screening:
-        (pid,) = screening.node.readers.of(()).pids
+        (pid,) = screening.node.readers.of([]).pids
         limit_memory(pid, 32 << 20)
         unread = screening.read(*map(dcmread, large.files.values()))
         assert unread.category is Category.NOT_READ
@@ -139,4 +139,4 @@ def test_an_exam_without_memory_is_not_read_and_says_so_and_the_process_reads_on
             return stored is not None and stored.category != Category.NOT_READ
 
         wait_until(read_again, 120, "the exam to be read with enough memory")
-        assert screening.node.readers.of(()).pids == [pid]
+        assert screening.node.readers.of([]).pids == [pid]

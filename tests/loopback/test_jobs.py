@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session
 
-from node.errors import ConfigError
 from node.pipeline.durable import DurableJobs
 from node.pipeline.jobs import Job, NotFinished, Stage, turn
 from storage.records import Priority
@@ -34,7 +33,7 @@ def engine(tmp_path: Path) -> Iterator[Engine]:
 
 
 def worker(engine: Engine, tmp_path: Path) -> DurableJobs:
-    return DurableJobs(engine, QUEUES, executor="test", lock_file=tmp_path / "lock")
+    return DurableJobs(engine, QUEUES)
 
 
 def enqueue(jobs: DurableJobs, engine: Engine, *wanted: Job, turn: int = 1, delay_s: float = 0.0) -> None:
@@ -46,13 +45,13 @@ def enqueue(jobs: DurableJobs, engine: Engine, *wanted: Job, turn: int = 1, dela
 def test_jobs_run_once_each_with_what_they_were_made_of(engine: Engine, tmp_path: Path) -> None:
     ran: list[Job] = []
     jobs = worker(engine, tmp_path)
-    jobs.start(ran.append)
+    jobs.start(ran.append, "test")
     try:
         wanted = [job(), job(Stage.REPORT), job(Stage.DELIVER, 3, "pacs")]
         enqueue(jobs, engine, *wanted)
         enqueue(jobs, engine, *wanted)  # the same ids: nothing new
         wait_until(lambda: len(ran) >= 3, 10, "three jobs to run")
-        wait_until(lambda: not any(jobs.is_waiting(each) for each in wanted), 10, "the jobs to be finished")
+        wait_until(lambda: not any(each.prefix in jobs.waiting() for each in wanted), 10, "the jobs to be finished")
         assert sorted(ran, key=lambda each: each.stage) == sorted(wanted, key=lambda each: each.stage)
     finally:
         jobs.stop(1)
@@ -61,7 +60,7 @@ def test_jobs_run_once_each_with_what_they_were_made_of(engine: Engine, tmp_path
 def test_a_job_of_a_transaction_that_failed_does_not_exist(engine: Engine, tmp_path: Path) -> None:
     ran: list[Job] = []
     jobs = worker(engine, tmp_path)
-    jobs.start(ran.append)
+    jobs.start(ran.append, "test")
     try:
         with Session(engine) as session:
             session.begin()
@@ -70,7 +69,7 @@ def test_a_job_of_a_transaction_that_failed_does_not_exist(engine: Engine, tmp_p
         enqueue(jobs, engine, job(revision=8))
         wait_until(lambda: ran, 10, "the other job to run")
         assert [each.revision for each in ran] == [8]
-        assert not jobs.is_waiting(job(revision=7))
+        assert job(revision=7).prefix not in jobs.waiting()
     finally:
         jobs.stop(1)
 
@@ -78,11 +77,11 @@ def test_a_job_of_a_transaction_that_failed_does_not_exist(engine: Engine, tmp_p
 def test_a_delayed_job_waits(engine: Engine, tmp_path: Path) -> None:
     ran: list[float] = []
     jobs = worker(engine, tmp_path)
-    jobs.start(lambda _job: ran.append(time.monotonic()))
+    jobs.start(lambda _job: ran.append(time.monotonic()), "test")
     try:
         begun = time.monotonic()
         enqueue(jobs, engine, job(Stage.DELIVER, 1, "pacs"), delay_s=1.0)
-        assert jobs.is_waiting(job(Stage.DELIVER, 0, "pacs")), "another job for the same work is waiting"
+        assert job(Stage.DELIVER, 0, "pacs").prefix in jobs.waiting(), "another job for the same work is waiting"
         wait_until(lambda: ran, 10, "the delayed job to run")
         assert ran[0] - begun >= 0.9
     finally:
@@ -101,7 +100,7 @@ def test_the_lowest_turn_is_run_first_and_equal_ones_in_the_order_in_which_they_
         ran.append(job.revision)
 
     jobs = worker(engine, tmp_path)
-    jobs.start(run)
+    jobs.start(run, "test")
     try:
         enqueue(jobs, engine, job(revision=1), turn=5)
         assert begun.wait(10)
@@ -137,28 +136,18 @@ def test_a_job_that_its_worker_did_not_finish_is_run_by_the_next_one(engine: Eng
         raise SystemExit  # as if the process had ended: nothing is recorded
 
     first = worker(engine, tmp_path)
-    first.start(hang)
+    first.start(hang, "test")
     enqueue(first, engine, job())
     assert begun.wait(10)
     first.stop(1)
     ran: list[Job] = []
     second = worker(engine, tmp_path)
-    second.start(ran.append)
+    second.start(ran.append, "test")
     try:
         wait_until(lambda: ran, 10, "the unfinished job to be taken up")
     finally:
         release.set()
         second.stop(1)
-
-
-def test_two_workers_of_one_name_are_refused(engine: Engine, tmp_path: Path) -> None:
-    jobs = worker(engine, tmp_path)
-    jobs.start(lambda _job: None)
-    try:
-        with pytest.raises(ConfigError, match="another mammo-node works"):
-            worker(engine, tmp_path).start(lambda _job: None)
-    finally:
-        jobs.stop(1)
 
 
 def test_a_job_that_says_it_is_not_finished_stays_for_the_next_worker(engine: Engine, tmp_path: Path) -> None:
@@ -169,13 +158,13 @@ def test_a_job_that_says_it_is_not_finished_stays_for_the_next_worker(engine: En
         raise NotFinished
 
     first = worker(engine, tmp_path)
-    first.start(interrupted)
+    first.start(interrupted, "test")
     enqueue(first, engine, job())
     assert begun.wait(10)
     first.stop(1)
     ran: list[Job] = []
     second = worker(engine, tmp_path)
-    second.start(ran.append)
+    second.start(ran.append, "test")
     try:
         wait_until(lambda: ran, 10, "the unfinished job to be taken up")
     finally:

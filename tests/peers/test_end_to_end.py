@@ -6,7 +6,7 @@ import io
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -180,6 +180,40 @@ def test_an_altered_image_file_is_told_and_not_read(hospital: Hospital) -> None:
     assert "INSTANCE_UNREADABLE" in [reason.code for reason in reading.left_out]
 
 
+def test_a_result_whose_file_was_altered_is_told_as_failed_and_never_sent(hospital: Hospital) -> None:
+    study = f"{STUDY}.13"
+    hospital.send(*exam(study))
+    hospital.answered(study)
+    node = hospital.node
+    for delivery in node.outbox.deliveries(study):
+        node.outbox.save_delivery(replace(delivery, state=DeliveryState.FAILED))
+    assert node.index.advance(study, 1, {StudyState.ANSWERED: StudyState.UNDELIVERED})
+    altered, gone = (
+        next(each for each in node.outbox.results(study) if each.kind == kind)
+        for kind in ("measurement_sr", "summary_sc")
+    )
+    node.store.path(altered.path).write_bytes(b"something else")
+    node.store.path(gone.path).unlink()
+    assert node.orders.requeue(study) == 3
+
+    def told() -> dict[str, tuple[DeliveryState, str]]:
+        return {each.kind: (each.state, each.last_error) for each in node.outbox.deliveries(study)}
+
+    wait_until(lambda: node.index.study(study).state is StudyState.UNDELIVERED, 60, "it to be told")
+    assert told()["mammography_cad_sr"] == (DeliveryState.DELIVERED, ""), "the whole one goes"
+    for kind, what in (("measurement_sr", "was altered"), ("summary_sc", "is missing")):
+        state, error = told()[kind]
+        assert state is DeliveryState.FAILED
+        assert what in error
+        assert "requeue --read" in error
+
+
+class Alone:
+    """A worker without others."""
+
+    leads = True
+
+
 def test_retention_removes_settled_exams_with_their_files_and_nothing_else(hospital: Hospital) -> None:
     settled, open_exam = f"{STUDY}.11", f"{STUDY}.12"
     hospital.send(*exam(settled))
@@ -190,7 +224,8 @@ def test_retention_removes_settled_exams_with_their_files_and_nothing_else(hospi
     node = hospital.node
     wait_until(lambda: node.index.study(open_exam).state is StudyState.HELD, 30, "the exam to be held")
     paths = [node.store.path(instance.path) for instance in node.index.instances(settled)]
-    housekeeper = Housekeeper(node.index, node.store, node.orders, 30)
+    kept = node.config.storage.model_copy(update={"retention_days": 30})
+    housekeeper = Housekeeper(node.database, node.store, node.orders, kept, Alone())
     assert housekeeper.retain(datetime.now(UTC)) == 0
     assert housekeeper.retain(datetime.now(UTC) + timedelta(days=31)) >= 1
     assert node.index.study(settled) is None

@@ -13,7 +13,7 @@ from ai.placing import OTHER_SCALE, SEVERAL_SYSTEMS
 from ai.reasons import Caution, CautionCode
 from node.calibration_samples import Period, Sample, chosen, of_readings
 from node.calibrations import served_model
-from node.holdings import Holdings, holdings_of
+from node.holdings import Holdings
 from node.settings import ReadingSettings
 from storage.database import Database
 from storage.schema import make_engine
@@ -29,7 +29,7 @@ READ = read_exam(algorithm=OURS, score_scale="screening")
 def held(tmp_path: Path) -> Iterator[Holdings]:
     database = Database(make_engine(f"sqlite:///{tmp_path / 'index.sqlite'}"))
     database.create_schema()
-    yield holdings_of(database)
+    yield Holdings.of(database)
     database.engine.dispose()
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from storage.database import Database, SchemaMismatch
+from storage.database import Database
 from storage.index import Index
 from storage.outbox import Outbox
 from storage.records import Delivery, DeliveryState, Instance, Priority, ResultObject, StoredReading, StudyState
-from storage.schema import SCHEMA_VERSION, SchemaVersionRow, make_engine
+from storage.schema import make_engine
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 STUDY = "1.2.3"
@@ -241,13 +241,6 @@ def test_nothing_of_a_failed_transaction_stays(database: Database, index: Index)
         index.add_instance(instance(1), refuse)
     assert index.instance("1.2.3.1") is None
     assert index.study(STUDY) is None
-
-
-def test_a_database_of_another_version_is_refused(database: Database) -> None:
-    with database.transaction() as session:
-        session.query(SchemaVersionRow).update({"version": SCHEMA_VERSION + 1})
-    with pytest.raises(SchemaMismatch, match="version"):
-        database.create_schema()
 
 
 def test_a_womans_earlier_studies_are_found_by_an_index_and_not_by_looking_at_all(database: Database) -> None:

@@ -209,6 +209,14 @@ def test_a_node_that_died_left_passages_open_and_the_next_one_ends_them(kept: Ke
     assert found.transfer.ending == "the node ended"
 
 
+def test_of_several_workers_only_what_is_open_for_more_than_a_day_is_ended(kept: Kept) -> None:
+    """The others are at work; an association that ends after all says so itself."""
+    kept.ledger.begin(transfer(), [item("1.1.1")])
+    began_at = transfer().began_at
+    assert kept.ledger.close_open(NOW, "the node ended", began_before=began_at) == 0
+    assert kept.ledger.close_open(NOW, "the node ended", began_before=began_at + timedelta(seconds=1)) == 1
+
+
 def test_a_database_that_does_not_answer_costs_no_association_its_answer(kept: Kept, tmp_path: Path) -> None:
     passage = Books(kept.ledger).passage("C-STORE", "a", "ROOM1", "")
     kept.database.engine.dispose()

@@ -22,7 +22,8 @@ from node.in_force import in_force
 from node.pipeline.jobs import Job, Stage
 from node.pipeline.rooms import Rooms
 from node.pipeline.shadowing import Shadowing
-from node.reader import Reader
+from node.readers import Readers
+from node.routing import Router
 from node.settings import ReadingSettings
 from storage.database import Database
 from storage.index import Index
@@ -75,11 +76,13 @@ def shadowed(database: Database, folder: Path, reading: Reading, calibration: Pa
     reads = {"calibration_folder": str(folder / "calibration")}
     config: Config = settings(folder, reading=reads, shadow={"calibration": str(calibration)})
     keep_reading(Index(database), Outbox(database), reading, "20260101")
+    router = Router(config)
     rooms = Rooms(
         config=config,
         database=database,
         store=ObjectStore(folder / "objects"),
-        reader=Reader(config.reading),
+        router=router,
+        readers=Readers(router),
         jobs=None,  # type: ignore[arg-type]  # no exam waits, so nothing is enqueued
     )
     job = Job(stage=Stage.SHADOW, study_instance_uid=reading.study_instance_uid, revision=1, number=1)

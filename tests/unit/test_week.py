@@ -13,7 +13,7 @@ import pytest
 from ai.findings import Category
 from node import drift
 from node.errors import BadQuery
-from node.holdings import Holdings, holdings_of
+from node.holdings import Holdings
 from node.week import week, week_of
 from storage.cohort import CohortImport, ExamFacts
 from storage.database import Database
@@ -39,7 +39,7 @@ ALARM = DriftEvent(
 def held(tmp_path: Path) -> Iterator[Holdings]:
     database = Database(make_engine(f"sqlite:///{tmp_path / 'index.sqlite'}"))
     database.create_schema()
-    yield holdings_of(database)
+    yield Holdings.of(database)
     database.engine.dispose()
 
 
@@ -111,7 +111,7 @@ def test_weeks_are_iso_weeks_of_local_time() -> None:
 
 def test_the_week_is_served_as_json_without_patients(tmp_path: Path) -> None:
     with web(tmp_path) as served:
-        held = holdings_of(served.node.database)
+        held = Holdings.of(served.node.database)
         fill(held)
         root = served.base.removesuffix("/dicom-web")
         answer = served.get(f"{root}/monitor")
