@@ -309,18 +309,3 @@ def test_whatever_the_file_holds_it_loads_or_is_refused_in_lines(settings: dict[
     except ConfigError as error:
         said = str(error)
     assert [line for line in said.splitlines() if ": " not in line or "typing." in line] == []
-
-
-# --- storage, workers
-
-
-def test_a_bucket_beyond_this_machine_is_reached_by_https_only() -> None:
-    (told,) = faults(storage={"bucket": {"name": "images", "endpoint": "http://s3.example:9000"}})
-    assert told.startswith("storage.bucket.endpoint: ")
-    assert "https" in told
-    config_from({"storage": {"bucket": {"name": "images", "endpoint": "https://s3.example:9000"}}}, Path.cwd())
-
-
-def test_a_worker_is_not_called_dead_between_two_heartbeats() -> None:
-    (told,) = faults(pipeline={"heartbeat_s": 10, "takeover_s": 20})
-    assert told.startswith("pipeline.takeover_s: ")
