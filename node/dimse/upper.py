@@ -372,9 +372,9 @@ class UpperAssociation(WatchedAssociation):
             self._serve_request(message, cast("int", context_id))
             self.upper.served()
         elif self.is_established and self.acse.is_release_requested():
-            self.acse.send_release(is_response=True)
             self.is_released, self.is_established = True, False
-            evt.trigger(self, evt.EVT_RELEASED, {})
+            evt.trigger(self, evt.EVT_RELEASED, {})  # told before the answer: a peer that has it closes at once
+            self.acse.send_release(is_response=True)
             self.kill()
         elif self.acse.is_aborted():
             self.dul.receive_pdu()
