@@ -118,7 +118,7 @@ def viewers(hospital: Hospital) -> Iterator[Callable[[str, str], Viewer]]:
 
 
 def _spec(part: str) -> ExamSpec:
-    """A little coarse, to be quick; without VOI LUT Function (0028,1056), for OHIF 3.13.2 shows any image that has it black."""
+    """Coarse, to be quick; without VOI LUT Function (0028,1056): OHIF 3.13.2 shows any image that has it black."""
     spec = next(each for each in demo_exams(1) if each.name.casefold().startswith(part.casefold()))
     return replace(spec, pitch_mm=0.1, voi_lut_function="")
 
