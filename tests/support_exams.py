@@ -140,4 +140,6 @@ def _half_disc(rows: int, columns: int, laterality: str) -> np.ndarray:
     row, column = np.mgrid[:rows, :columns]
     inward = column if laterality == "L" else columns - 1 - column
     inside = ((row - rows / 2) / (rows * 0.4)) ** 2 + (inward / (columns * 0.7)) ** 2 < 1
-    return np.where(inside, 1500 + (row * 7 + column * 13) % 200, 0).astype("<u2")
+    # without any pattern: what is regular is suspicious to a network
+    grain = np.random.default_rng(1).integers(0, 200, (rows, columns))
+    return np.where(inside, 1500 + grain, 0).astype("<u2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import shutil
 import subprocess
 import tempfile
@@ -88,8 +89,9 @@ def _make(data: Path, user: tuple[str, ...]) -> None:
     data.mkdir()
     if user:
         shutil.chown(data, "nobody")
-        for each in data.parents[:3]:
-            each.chmod(each.stat().st_mode | 0o011)
+        for each in data.parents:
+            if each.stat().st_uid == os.getuid() and each != Path("/"):
+                each.chmod(each.stat().st_mode | 0o011)
     command = [*user, _program("initdb"), "-D", data, "-U", "mammo", "-A", "trust", "--no-sync", "--no-locale"]
     done = subprocess.run([*command, "-E", "UTF8"], capture_output=True, text=True, check=False, timeout=60, cwd="/")
     assert done.returncode == 0, done.stderr

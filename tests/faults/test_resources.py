@@ -82,7 +82,8 @@ def test_a_full_disk_under_the_objects_is_0xa700_and_mends_itself(
 ) -> None:
     with small_disk(tmp_path / "disk") as disk, receiving(tmp_path, object_folder=f"{disk.folder}/objects") as node:
         with monkeypatch.context() as patched:
-            patched.setattr(Room, "check", lambda *_: None)  # it saw room; then somebody else took it
+            for sees_room in ("take", "look"):  # then somebody else took it
+                patched.setattr(Room, sees_room, lambda *_, **__: None)
             FILLED[filled](disk)
             assert sent(node.receiver.port) == [OUT_OF_RESOURCES] * 4
         assert node.index.instances(STUDY) == []
@@ -95,7 +96,8 @@ def test_a_full_disk_under_the_objects_is_0xa700_and_mends_itself(
 def test_a_full_disk_under_the_database_is_0xa700_and_mends_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Room, "check", lambda *_: None)
+    for sees_room in ("take", "look"):
+        monkeypatch.setattr(Room, sees_room, lambda *_, **__: None)
     url = f"sqlite:///{tmp_path / 'disk' / 'node.sqlite'}"
     with small_disk(tmp_path / "disk") as disk, receiving(tmp_path, database_url=url) as node:
         disk.fill(0)
