@@ -87,7 +87,7 @@ def test_a_full_disk_under_the_objects_is_0xa700_and_mends_itself(
             FILLED[filled](disk)
             assert sent(node.receiver.port) == [OUT_OF_RESOURCES] * 4
         assert node.index.instances(STUDY) == []
-        assert list(node.store.incoming.iterdir()) == [], "a refused file left something behind"
+        wait_until(lambda: not list(node.store.incoming.iterdir()), 10, "what was refused to leave nothing behind")
         disk.clear()
         assert sent(node.receiver.port) == [SUCCESS] * 4
         kept_whole(node)

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
+from pydicom.dataset import Dataset
 
 from ai import cohort
 from ai.bundle import DEMO
@@ -24,9 +25,15 @@ from node.app import Node
 from node.errors import ConfigError
 from storage.index import Index
 from storage.outbox import Outbox
+from tests.support_exams import grained
 from tests.support_screening import ROOT, Screening, keep_reading, round_of, said, screening_config, screening_node
 
 OWN = Calibration.model_validate_json((DEMO / "calibration.json").read_text()).version
+
+
+def low(number: int, study_date: str, **elements: object) -> list[Dataset]:
+    """An exam that the shipped model finds little in."""
+    return grained(round_of(number, study_date, **elements))
 
 
 def calibrate(folder: Path, *arguments: str, status: int = 0) -> str:
@@ -53,7 +60,7 @@ def keep(node: Node, like: Reading, scores: np.ndarray) -> None:
 
 
 def unknown_equipment(screening: Screening) -> Reading:
-    reading = screening.read(*round_of(801, "20260301", PatientID="A"))
+    reading = screening.read(*low(801, "20260301", PatientID="A"))
     assert reading.category is Category.INDETERMINATE
     assert reading.calibration_version == OWN
     assert [caution.code for caution in reading.cautions] == [CautionCode.NO_REFERENCE_POPULATION]
@@ -79,7 +86,7 @@ def test_a_stratum_gets_a_calibration_of_its_own_from_the_nodes_readings(tmp_pat
         f"calibration {OWN}+site.1 counts"
     )
     with screening_node(config, tmp_path) as screening:
-        reading = screening.read(*round_of(802, "20260302", PatientID="B"))
+        reading = screening.read(*low(802, "20260302", PatientID="B"))
         assert reading.calibration_version == f"{OWN}+site.1"
         assert (reading.category, reading.cautions) == (Category.NEGATIVE, ())
         assert reading.algorithm.parameters == (f"reference window: {reading.stratum}",)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from pydicom.dataset import Dataset
 from typer.testing import CliRunner
 
 from ai.calibration import OperatingPoints, ReferenceWindow
@@ -23,9 +24,15 @@ from node.errors import ConfigError
 from node.in_force import in_force
 from storage.records import StudyState
 from tests.support import wait_until
+from tests.support_exams import grained
 from tests.support_screening import ROOT, Screening, round_of, said, screening_config, screening_node
 
 BEFORE, SENT = 13, 4
+
+
+def low(number: int, study_date: str, **elements: object) -> list[Dataset]:
+    """An exam that the shipped model finds little in."""
+    return grained(round_of(number, study_date, **elements))
 
 
 def command(folder: Path, *arguments: str, status: int = 0) -> str:
@@ -92,12 +99,12 @@ def test_an_alarm_suspends_negative_until_a_person_clears_it(tmp_path: Path) -> 
     dumped = config.model_dump(mode="json", include={"node", "storage", "destinations", "reading"})
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(dumped))
     with screening_node(config, tmp_path) as screening:
-        first = screening.read(*round_of(900, "20260301", PatientID="0"))
+        first = screening.read(*low(900, "20260301", PatientID="0"))
         assert first.is_borrowed
         calibrated(screening, first.stratum, (first.score or 0) + 0.2)
         kept_before(screening, first, BEFORE)
         for number in range(901, 901 + SENT):
-            screening.send(*round_of(number, "20260302", PatientID=str(number)))
+            screening.send(*low(number, "20260302", PatientID=str(number)))
         found = readings(screening, range(901, 901 + SENT))
         assert {each.calibration_version.partition("+")[2] for each in found} == {"site.1"}, "taken up while it runs"
         categories = [each.category for each in found]
@@ -126,5 +133,5 @@ def test_an_alarm_suspends_negative_until_a_person_clears_it(tmp_path: Path) -> 
         command(tmp_path, "drift", "clear", part, "--by", "B. Physicist", "--reason", "test exams of low scores")
         events = json.loads(command(tmp_path, "drift", "alarms", "--json"))["events"]
         assert (events[-1]["action"], events[-1]["by"]) == ("CLEARED", "B. Physicist")
-        again = screening.read(*round_of(990, "20260303", PatientID="990"))
+        again = screening.read(*low(990, "20260303", PatientID="990"))
         assert (again.category, again.cautions) == (Category.NEGATIVE, ())

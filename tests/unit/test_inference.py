@@ -80,7 +80,7 @@ def codes(reading: Reading) -> list[ReasonCode]:
 
 
 def test_an_exam_is_read_whole_and_says_what_it_was_made_from(engine: Engine, tmp_path: Path) -> None:
-    given = stored(tmp_path, support_exams.exam())
+    given = stored(tmp_path, support_exams.grained(support_exams.exam()))
     outcome = engine.read(given.exam, given.files, revision=4)
     reading, card = outcome.reading, Bundle.load(bundle.DEMO).card
     assert reading.category is not Category.NOT_READ
