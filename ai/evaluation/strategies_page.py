@@ -68,7 +68,7 @@ def section(comparisons: Sequence[Comparison], cells: Sequence[Cell] = (), lost:
     parts = [_comparison(each) for each in comparisons]
     parts += [_readers(cells)] if cells else []
     parts += [_losses(lost)] if lost else []
-    return f'<section class="strategies"><h2>Strategies</h2>{_NOTE}{"".join(parts)}</section>'
+    return f'<section id="strategies" class="strategies"><h2>Strategies</h2>{_NOTE}{"".join(parts)}</section>'
 
 
 _NOTE = (

@@ -48,7 +48,7 @@ def page(found: Assessment, told: Mapping[str, Any], title: str, more: Sequence[
         tables.stard(),
         sections.section("how", "How to read it", _HOW),
     ]
-    anchors = re.findall(r'<section id="([^"]+)"><h2>([^<]+)</h2>', "".join(parts))
+    anchors = re.findall(r'<section id="([^"]+)"[^>]*><h2>([^<]+)</h2>', "".join(parts))
     menu = "".join(f'<a href="#{anchor}">{heading}</a>' for anchor, heading in anchors)
     return (
         f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
