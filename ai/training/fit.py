@@ -104,9 +104,11 @@ def _unmoved(net: nn.Module, *, when: bool) -> Iterator[None]:
     norms = [each for each in net.modules() if isinstance(each, nn.BatchNorm2d) and each.training and when]
     for each in norms:
         each.eval()
-    yield
-    for each in norms:
-        each.train()
+    try:
+        yield
+    finally:
+        for each in norms:
+            each.train()
 
 
 def fit(
