@@ -22,8 +22,9 @@ from storage.cohort import ExamFacts
 from storage.database import Database
 from storage.index import Index
 from storage.outbox import Outbox
-from storage.records import Instance, StoredReading
+from storage.records import StoredReading
 from storage.schema import make_engine
+from tests.support_index import received
 from tests.support_readings import L, R, read_exam, unread_exam
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -43,19 +44,9 @@ class Node:
     def exam(
         self, study: str, reading: Reading | None, *, patient: str, date: str, accession: str = "", issuer: str = "NIN"
     ) -> None:
-        instance = Instance(
-            sop_instance_uid=f"{study}.1",
-            sop_class_uid="1.2",
-            study_instance_uid=study,
-            series_instance_uid=f"{study}.0",
-            transfer_syntax_uid="1.2.840.10008.1.2.1",
-            path=f"{study}.dcm",
-            sha256=f"{study:0>64}",
-            size_bytes=1,
-            received_at=NOW,
-            calling_ae_title="PACS",
-            to_read=True,
-            rule="screening",
+        instance = received(
+            study,
+            NOW,
             patient_id=patient,
             issuer_of_patient_id=issuer,
             accession_number=accession,

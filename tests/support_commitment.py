@@ -33,8 +33,9 @@ from storage.database import Database
 from storage.index import Index
 from storage.objects import ObjectStore
 from storage.outbox import Outbox
-from storage.records import Delivery, DeliveryState, Instance, ResultObject, StudyState
+from storage.records import Delivery, DeliveryState, ResultObject, StudyState
 from storage.schema import make_engine
+from tests.support_index import received
 
 COMMITMENT = "1.2.840.10008.1.20.1"
 WELL_KNOWN = "1.2.840.10008.1.20.1.1"
@@ -167,7 +168,7 @@ class SendingNode:
     def deliver(self, study: str, destination: str, count: int = 2) -> list[str]:
         """A study with so many small results, on their way to a destination; returns their UIDs."""
         now, uids = datetime.now(UTC), [f"{study}.{number}" for number in range(1, count + 1)]
-        self.index.add_instance(_instance(study, now), lambda _views: None)
+        self.index.add_instance(received(study, now, 99), lambda _views: None)
         self.index.close_study(study, now, anyway=True)
         self.index.advance(study, 1, {StudyState.READING: StudyState.DELIVERING})
         results = [self._result(study, uid, now) for uid in uids]
@@ -213,23 +214,6 @@ def small_object(study: str, uid: str) -> bytes:
     buffer = io.BytesIO()
     dcmwrite(buffer, dataset, enforce_file_format=True)
     return buffer.getvalue()
-
-
-def _instance(study: str, now: datetime) -> Instance:
-    return Instance(
-        sop_instance_uid=f"{study}.99",
-        sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
-        study_instance_uid=study,
-        series_instance_uid=f"{study}.0",
-        transfer_syntax_uid=str(ExplicitVRLittleEndian),
-        path="none",
-        sha256="",
-        size_bytes=0,
-        received_at=now,
-        calling_ae_title="ROOM1",
-        to_read=True,
-        rule="screening",
-    )
 
 
 def _delivery(result: ResultObject, destination: str, now: datetime) -> Delivery:

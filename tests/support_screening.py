@@ -20,9 +20,10 @@ from node.dimse import scu
 from node.settings import Peer
 from storage.index import Index
 from storage.outbox import Outbox
-from storage.records import Instance, Refusal, StoredReading, StudyState
+from storage.records import Refusal, StoredReading, StudyState
 from tests.support import wait_until
 from tests.support_exams import as_file, exam, settings
+from tests.support_index import received
 
 KINDS = ["mammography_cad_sr", "measurement_sr", "summary_sc"]
 ROOT = "1.2.826.0.1.3680043.10.999"
@@ -125,22 +126,7 @@ def keep_reading(
 ) -> None:
     """An answered exam in a node's records, with this reading and no files."""
     now, study = datetime.now(UTC), reading.study_instance_uid
-    instance = Instance(
-        sop_instance_uid=f"{study}.1",
-        sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
-        study_instance_uid=study,
-        series_instance_uid=f"{study}.0",
-        transfer_syntax_uid="1.2.840.10008.1.2.1",
-        path="none",
-        sha256="",
-        size_bytes=0,
-        received_at=now,
-        calling_ae_title="ROOM1",
-        to_read=True,
-        rule="screening",
-        study_date=study_date,
-    )
-    index.add_instance(instance, lambda _views: None)
+    index.add_instance(received(study, now, study_date=study_date), lambda _views: None)
     index.close_study(study, now, anyway=True)
     index.advance(study, 1, {StudyState.READING: StudyState.ANSWERED})
     outbox.save_reading(

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from pydicom.dataset import Dataset
-from typer.testing import CliRunner
 
-from ai.calibration import OperatingPoints, ReferenceWindow
 from ai.findings import Category, Reading, Stratum
-from ai.proposals import Proposal, ScoredExam, propose
 from ai.reasons import CautionCode
 from node import drift
 from node.calibrations import Calibrations
-from node.cli import make_app
 from node.errors import ConfigError
 from node.in_force import in_force
 from storage.records import StudyState
 from tests.support import wait_until
+from tests.support_calibration import proposal_of
+from tests.support_commands import printed
 from tests.support_exams import grained
 from tests.support_screening import ROOT, Screening, round_of, said, screening_config, screening_node
 
@@ -37,12 +34,7 @@ def low(number: int, study_date: str, **elements: object) -> list[Dataset]:
 
 def command(folder: Path, *arguments: str, status: int = 0) -> str:
     """A command of `mammo-node` with the folder's config.yaml; what it printed."""
-    given = [*arguments, "--config", str(folder / "config.yaml")]
-    done = CliRunner().invoke(make_app(given), given)
-    if isinstance(done.exception, ConfigError):
-        raise done.exception
-    assert done.exit_code == status, done.output
-    return done.output
+    return printed(*arguments, "--config", folder / "config.yaml", status=status)
 
 
 def kept_before(screening: Screening, like: Reading, count: int) -> None:
@@ -61,21 +53,7 @@ def calibrated(screening: Screening, stratum: Stratum, lowest: float) -> None:
     settings = screening.node.config.reading
     model = in_force(settings).model
     scores = np.random.default_rng(1).uniform(lowest, 1, 5000)
-    exams = [ScoredExam(str(number), stratum, float(score)) for number, score in enumerate(scores)]
-    made = Proposal(
-        made_at=datetime.now(UTC),
-        made_by="a test",
-        software_version="1",
-        source="made up",
-        data_sha256="0" * 64,
-        model_name=model.name,
-        model_version=model.version,
-        weights_sha256=model.weights_sha256,
-        scale=model.calibration.scale,
-        based_on=in_force(settings).calibration.version,
-        pooled=ReferenceWindow.of(scores),
-        strata=(propose(exams, model.calibration, OperatingPoints()),),
-    )
+    made = proposal_of(scores, stratum, model, based_on=in_force(settings).calibration.version)
     path = screening.folder / "proposal.json"
     path.write_text(made.model_dump_json())
     Calibrations(settings.calibration_folder).apply(path, model, by="A. Physicist", reason="a test")

@@ -9,26 +9,20 @@ from pathlib import Path
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
 from ai.bundle import DEMO
 from node.app import Node
-from node.cli import make_app
 from node.errors import ConfigError
 from node.in_force import in_force
 from node.shadow_report import LABELS, reports
 from storage.shadows import Answers, Shadows
 from tests.support import wait_until
+from tests.support_commands import printed
 from tests.support_screening import KINDS, ROOT, Screening, round_of, screening_config, screening_node
 
 
 def command(folder: Path, *arguments: str, status: int = 0) -> str:
-    given = [*arguments, "--config", str(folder / "config.yaml")]
-    done = CliRunner().invoke(make_app(given), given)
-    if isinstance(done.exception, ConfigError):
-        raise done.exception
-    assert done.exit_code == status, done.output
-    return done.output
+    return printed(*arguments, "--config", folder / "config.yaml", status=status)
 
 
 def other_bundle(folder: Path) -> Path:

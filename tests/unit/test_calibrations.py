@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 import zipfile
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ai.bundle import DEMO
-from ai.calibration import ALL, OperatingPoints, ReferenceWindow
+from ai.calibration import ALL
 from ai.findings import Stratum
-from ai.proposals import Proposal, ScoredExam, propose
 from node.calibrations import Calibrations, ServedModel, served_model
 from node.errors import ConfigError
 from node.settings import ReadingSettings
+from tests.support_calibration import proposal_of
 
 STRATUM = Stratum(manufacturer="Vendor A", manufacturer_model_name="X", software_versions="2")
 MODEL = served_model(ReadingSettings())
@@ -31,21 +30,7 @@ def kept(tmp_path: Path) -> Calibrations:
 
 def proposal(folder: Path, model: ServedModel = MODEL, based_on: str = "", seed: int = 1) -> Path:
     scores = np.random.default_rng(seed).beta(1, 5, 300)
-    exams = [ScoredExam(str(number), STRATUM, float(score)) for number, score in enumerate(scores)]
-    made = Proposal(
-        made_at=datetime.now(UTC),
-        made_by="somebody",
-        software_version="1",
-        source="a test",
-        data_sha256="0" * 64,
-        model_name=model.name,
-        model_version=model.version,
-        weights_sha256=model.weights_sha256,
-        scale=model.calibration.scale,
-        based_on=based_on or model.calibration.version,
-        pooled=ReferenceWindow.of(scores),
-        strata=(propose(exams, model.calibration, OperatingPoints()),),
-    )
+    made = proposal_of(scores, STRATUM, model, based_on=based_on)
     path = folder / f"proposal-{seed}.json"
     path.write_text(made.model_dump_json())
     return path

@@ -16,9 +16,9 @@ from node.search import Search, search
 from storage.catalogue import Catalogue, Level, Narrowing
 from storage.database import Database
 from storage.index import Index
-from storage.records import Instance
 from storage.schema import make_engine
 from tests.support_exams import STUDY, exam, view
+from tests.support_index import received
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -104,20 +104,8 @@ def test_columns_narrow(catalogue: Catalogue, conditions: dict[str, object], exp
 
 def test_a_study_that_is_forgotten_is_not_found(database: Database, catalogue: Catalogue) -> None:
     index, dataset = Index(database), view()
-    instance = Instance(
-        sop_instance_uid=dataset.SOPInstanceUID,
-        sop_class_uid=dataset.SOPClassUID,
-        study_instance_uid=STUDY,
-        series_instance_uid=dataset.SeriesInstanceUID,
-        transfer_syntax_uid="1.2.840.10008.1.2.1",
-        path="a/b.dcm",
-        sha256="0" * 64,
-        size_bytes=1,
-        received_at=NOW,
-        calling_ae_title="PACS",
-        to_read=False,
-        rule="keep",
-    )
+    held = {"sop_instance_uid": dataset.SOPInstanceUID, "series_instance_uid": dataset.SeriesInstanceUID}
+    instance = received(STUDY, NOW, path="a/b.dcm", to_read=False, **held)
     assert index.add_instance(instance, lambda _: None, findable.entry(dataset))
     assert [each.path for each in catalogue.held(STUDY)] == ["a/b.dcm"]
     assert catalogue.held(STUDY, f"{STUDY}.0", f"{STUDY}.1") == catalogue.held(STUDY)

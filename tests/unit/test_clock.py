@@ -13,8 +13,8 @@ from node.housekeeping import Clock
 from node.settings import CompletenessSettings
 from storage.database import Database
 from storage.index import Index
-from storage.records import Instance
 from storage.schema import make_engine
+from tests.support_index import received
 
 NOW = datetime(2026, 10, 25, 1, 0, tzinfo=UTC)
 
@@ -29,21 +29,7 @@ def index(tmp_path: Path) -> Iterator[Index]:
 
 def receive(index: Index, number: int, received_at: datetime, due_at: datetime) -> str:
     study = f"1.2.{number}"
-    instance = Instance(
-        sop_instance_uid=f"{study}.1",
-        sop_class_uid="1.2.840.10008.5.1.4.1.1.1.2",
-        study_instance_uid=study,
-        series_instance_uid=f"{study}.0",
-        transfer_syntax_uid="1.2.840.10008.1.2.1",
-        path="",
-        sha256="",
-        size_bytes=1,
-        received_at=received_at,
-        calling_ae_title="X",
-        to_read=True,
-        rule="r",
-    )
-    assert index.add_instance(instance, lambda _views: due_at)
+    assert index.add_instance(received(study, received_at), lambda _views: due_at)
     return study
 
 

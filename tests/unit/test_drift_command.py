@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from node.cli import make_app
 from node.errors import ConfigError
+from tests.support_commands import printed
 
 HEADER = "ai_score,manufacturer,manufacturer_model_name,software_versions,gate"
 
@@ -21,12 +20,7 @@ def table(path: Path, scores: np.ndarray, version: str = "1", gate: str = "READ"
 
 
 def drift(*arguments: object, status: int = 0) -> str:
-    given = ["drift", *map(str, arguments)]
-    done = CliRunner().invoke(make_app(given), given)
-    if isinstance(done.exception, ConfigError):
-        raise done.exception
-    assert done.exit_code == status, done.output
-    return done.output
+    return printed("drift", *arguments, status=status)
 
 
 def test_an_unchanged_table_makes_no_alarm_and_a_shifted_one_does(tmp_path: Path) -> None:

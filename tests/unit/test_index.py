@@ -12,6 +12,7 @@ from storage.index import Index
 from storage.outbox import Outbox
 from storage.records import Delivery, DeliveryState, Instance, Priority, ResultObject, StoredReading, StudyState
 from storage.schema import make_engine
+from tests.support_index import received
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 STUDY = "1.2.3"
@@ -37,23 +38,14 @@ def outbox(database: Database) -> Outbox:
 
 
 def instance(number: int, **changes: object) -> Instance:
-    values = {
-        "sop_instance_uid": f"1.2.3.{number}",
-        "sop_class_uid": "1.2.840.10008.5.1.4.1.1.1.2",
-        "study_instance_uid": STUDY,
-        "series_instance_uid": "1.2.3.0",
-        "transfer_syntax_uid": "1.2.840.10008.1.2.1",
+    kept = {
         "path": f"00/{number}.dcm",
         "sha256": f"{number:064d}",
         "size_bytes": 100,
-        "received_at": NOW,
-        "calling_ae_title": "PACS",
-        "to_read": True,
-        "rule": "screening",
         "standard_view": "R CC",
-        **changes,
+        "calling_ae_title": "PACS",
     }
-    return Instance(**values)
+    return received(STUDY, NOW, number, **{**kept, **changes})
 
 
 def due_now(_views: frozenset[str]) -> datetime:

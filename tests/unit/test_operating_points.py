@@ -11,7 +11,6 @@ import polars as pl
 import pytest
 import yaml
 from scipy.stats import beta
-from typer.testing import CliRunner
 
 from ai import cohort
 from ai.calibration import ALL, SCREENING, Calibration, OperatingPoints, ReferenceWindow
@@ -28,8 +27,8 @@ from ai.operating_points import (
     window_sha256,
 )
 from ai.placing import OTHER_SOFTWARE, Scale
-from node.cli import make_app
 from node.errors import ConfigError
+from tests.support_commands import printed
 
 STRATUM = Stratum(manufacturer="Vendor A", manufacturer_model_name="X", software_versions="1")
 OTHER = Stratum(manufacturer="Vendor A", manufacturer_model_name="X", software_versions="2")
@@ -120,12 +119,7 @@ def test_on_another_window_the_safer_points_count(own: float, counts: float) -> 
 
 
 def run(folder: Path, *arguments: str, status: int = 0) -> str:
-    given = ["operating-point", *arguments, "--config", str(folder / "config.yaml")]
-    done = CliRunner().invoke(make_app(given), given)
-    if isinstance(done.exception, ConfigError):
-        raise done.exception
-    assert done.exit_code == status, done.output
-    return done.output
+    return printed("operating-point", *arguments, "--config", folder / "config.yaml", status=status)
 
 
 def table(folder: Path, labelled: bool = True) -> Path:

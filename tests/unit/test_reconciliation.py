@@ -21,9 +21,10 @@ from storage.forwards import Forwards
 from storage.index import Index
 from storage.ledger import Item, Ledger, Standing, Transfer
 from storage.outbox import Outbox
-from storage.records import Delivery, DeliveryState, Instance, ResultObject, StoredReading, StudyState
+from storage.records import Delivery, DeliveryState, ResultObject, StoredReading, StudyState
 from storage.schema import make_engine
 from tests.support_exams import settings
+from tests.support_index import received
 
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 STUDY = "1.2.3"
@@ -76,21 +77,7 @@ class Kept:
         self.ledger, self.forwards = Ledger(self.database), Forwards(self.database)
 
     def instance(self, study: str, number: int, at: datetime = NOW, *, to_read: bool = True, **changes: Any) -> None:
-        instance = Instance(
-            sop_instance_uid=f"{study}.{number}",
-            sop_class_uid="1.2",
-            study_instance_uid=study,
-            series_instance_uid=f"{study}.0",
-            transfer_syntax_uid="1.2",
-            path="none",
-            sha256="",
-            size_bytes=1,
-            received_at=at,
-            calling_ae_title="ROOM1",
-            to_read=to_read,
-            rule="r",
-        )
-        self.index.add_instance(instance, lambda _views: at, **changes)
+        self.index.add_instance(received(study, at, number, to_read=to_read), lambda _views: at, **changes)
 
     def answer(self, study: str, *, delivered: bool = True) -> None:
         """Read, reported and sent, by the records."""

@@ -16,9 +16,10 @@ from ai.reasons import ReasonCode
 from storage.database import Database
 from storage.index import Index
 from storage.outbox import Outbox
-from storage.records import Instance, Refusal, StoredReading
+from storage.records import Refusal, StoredReading
 from storage.refusals import Refusals
 from storage.schema import make_engine
+from tests.support_index import received
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -34,21 +35,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 def exam(database: Database, number: int, category: str, *refusals: Refusal, revision: int = 1) -> None:
     """A study with a saved reading; each a day after the one before."""
     study, at = f"1.2.{number}", NOW + timedelta(days=number)
-    instance = Instance(
-        sop_instance_uid=f"{study}.1",
-        sop_class_uid="1.2",
-        study_instance_uid=study,
-        series_instance_uid=f"{study}.0",
-        transfer_syntax_uid="1.2.840.10008.1.2.1",
-        path=f"{number}.dcm",
-        sha256=f"{number:064d}",
-        size_bytes=1,
-        received_at=at,
-        calling_ae_title="PACS",
-        to_read=True,
-        rule="screening",
-    )
-    Index(database).add_instance(instance, lambda _views: at)
+    Index(database).add_instance(received(study, at), lambda _views: at)
     stored = StoredReading(
         study_instance_uid=study,
         revision=revision,

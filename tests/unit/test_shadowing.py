@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from ai.findings import Reading
 from ai.placing import SEVERAL_SYSTEMS
 from ai.reasons import Caution, CautionCode
 from node.calibrations import Calibrations, served_model
-from node.cli import make_app
 from node.config import Config
 from node.in_force import in_force
 from node.pipeline.jobs import Job, Stage
@@ -31,6 +29,7 @@ from storage.objects import ObjectStore
 from storage.outbox import Outbox
 from storage.schema import make_engine
 from storage.shadows import Answers, Shadows
+from tests.support_commands import printed
 from tests.support_exams import settings
 from tests.support_readings import ALGORITHM, read_exam, unread_exam
 from tests.support_screening import keep_reading
@@ -51,10 +50,9 @@ def proposal(tmp_path: Path) -> Path:
     system = f'{STRATUM.manufacturer},{STRATUM.manufacturer_model_name},"{STRATUM.software_versions}"'
     header = "ai_score,manufacturer,manufacturer_model_name,software_versions"
     (tmp_path / "scores.csv").write_text("\n".join([header, *(f"{score},{system}" for score in scores)]))
-    given = ["calibrate", "--csv", str(tmp_path / "scores.csv"), "--out", str(tmp_path / "p.json")]
-    done = CliRunner().invoke(make_app(given), [*given, "--config", str(written(tmp_path))])
-    assert done.exit_code == 0, done.output
-    return tmp_path / "p.json"
+    out = tmp_path / "p.json"
+    printed("calibrate", "--csv", tmp_path / "scores.csv", "--out", out, "--config", written(tmp_path))
+    return out
 
 
 def written(folder: Path, **sections: Any) -> Path:
@@ -110,9 +108,7 @@ def test_promoted_it_counts_under_a_version_of_its_own_and_rolled_back_it_does_n
         ("promote", f"{MODEL.calibration.version}+site.1"),
         ("rollback", MODEL.calibration.version),
     ):
-        given = ["shadow", command, "--by", "A. Lead", "--reason", "agreed", "--config", str(path)]
-        done = CliRunner().invoke(make_app(given), given)
-        assert done.exit_code == 0, done.output
+        printed("shadow", command, "--by", "A. Lead", "--reason", "agreed", "--config", path)
         assert in_force(reading).calibration.version == version
     history = Calibrations(tmp_path / "calibration").history()
     assert [(entry.action, entry.by) for entry in history] == [("promote", "A. Lead"), ("rollback", "A. Lead")]
