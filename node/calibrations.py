@@ -1,4 +1,4 @@
-"""The calibrations that a site has applied, by the model they are for; see `node.ledger` for how they are kept."""
+"""The calibrations that a site has applied, by the model they are for; see `node.decisions` for how they are kept."""
 
 from __future__ import annotations
 
@@ -8,13 +8,11 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import ValidationError
-
 import ai
 from ai.calibration import Calibration
 from ai.proposals import Proposal, adopted
+from node.decisions import Action, Decisions, Entry, named, parsed, read
 from node.errors import ConfigError
-from node.ledger import Action, Entry, Ledger, named, read
 from node.settings import ReadingSettings
 
 _SHIPPED = Path(ai.__file__).parent / "bundles"
@@ -34,11 +32,11 @@ class Calibrations:
     """The last entry about a model's weights says which calibration counts for it."""
 
     def __init__(self, folder: Path) -> None:
-        self._ledger = Ledger(folder)
+        self._decisions = Decisions(folder)
 
     def history(self) -> tuple[Entry, ...]:
         """Every entry about calibrations, oldest first. Raises ConfigError when a line is not as it was written."""
-        return self._ledger.history("calibration")
+        return self._decisions.history("calibration")
 
     def current(self, model: ServedModel) -> Calibration:
         """The calibration that counts for a model: the one last applied, else its bundle's. Raises ConfigError."""
@@ -54,9 +52,9 @@ class Calibrations:
         """Make a proposal count. Raises ConfigError when it is none, or of another model or calibration."""
         content = read(proposal)
         calibration, found = self.adopted(proposal, content, model)
-        entry = self._ledger.draft("calibration", action, model.weights_sha256, by=by, reason=reason)
+        entry = self._decisions.draft("calibration", action, model.weights_sha256, by=by, reason=reason)
         made = calibration.model_copy(update={"version": f"{model.calibration.version}+site.{entry.number}"})
-        return self._ledger.keep(
+        return self._decisions.keep(
             entry,
             made,
             version=made.version,
@@ -66,7 +64,7 @@ class Calibrations:
 
     def adopted(self, path: Path, content: bytes, model: ServedModel) -> tuple[Calibration, Proposal]:
         """The calibration that a proposal would make, under the version "proposed"; see `apply`."""
-        found, current = parsed(content, path), self.current(model)
+        found, current = parsed(Proposal, content, path, "calibration proposal"), self.current(model)
         if found.weights_sha256 != model.weights_sha256:
             raise ConfigError(
                 f"{path}: it was made for weights {found.weights_sha256[:16]} ({found.model_name} "
@@ -78,9 +76,9 @@ class Calibrations:
 
     def revert(self, model: ServedModel, version: str, *, by: str, reason: str, action: Action = "revert") -> Entry:
         """Make an earlier calibration count again. Raises ConfigError when the model never had that version."""
-        entry = self._ledger.draft("calibration", action, model.weights_sha256, by=by, reason=reason)
+        entry = self._decisions.draft("calibration", action, model.weights_sha256, by=by, reason=reason)
         earlier = named("calibration", version, model.calibration.version, self._own(model))
-        return self._ledger.again(entry, earlier, version)
+        return self._decisions.again(entry, earlier, version)
 
     def before(self, model: ServedModel) -> str:
         """The version that counted before the last decision. Raises ConfigError when there was none."""
@@ -90,19 +88,10 @@ class Calibrations:
         return own[-2].version if len(own) > 1 else model.calibration.version
 
     def _own(self, model: ServedModel) -> tuple[Entry, ...]:
-        return self._ledger.history("calibration", model.weights_sha256)
+        return self._decisions.history("calibration", model.weights_sha256)
 
     def _load(self, entry: Entry, model: ServedModel) -> Calibration:
-        return Calibration.model_validate_json(self._ledger.content(entry)) if entry.file else model.calibration
-
-
-def parsed(content: bytes, path: Path) -> Proposal:
-    """The proposal in a file. Raises ConfigError."""
-    try:
-        return Proposal.model_validate_json(content)
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors()[:3])
-        raise ConfigError(f"{path}: no calibration proposal: {faults}") from error
+        return Calibration.model_validate_json(self._decisions.content(entry)) if entry.file else model.calibration
 
 
 def served_model(settings: ReadingSettings) -> ServedModel:

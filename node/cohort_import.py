@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from ai import cohort
 from ai.cohort import COLUMNS, CohortError, Column, Fault, Text
 from node.errors import ConfigError
 from node.holdings import Holdings
-from storage.cohort import CohortFacts, CohortImport, ExamFacts
+from storage.cohort import CohortFacts, CohortImport, ExamFacts, TakenFile
 
 _FACTS = tuple(each.name for each in fields(ExamFacts) if each.name != "study_instance_uid")
 _KEYS: Mapping[str, Column] = {
@@ -61,19 +60,7 @@ def _keep(facts: CohortFacts, path: Path, digest: str, found: tuple[Sequence[_Ro
     after = [_merged(before.get(row.study_instance_uid), row) for row in rows]
     if faults := list(_faults(rows, after)):
         raise CohortError(path, faults, "together with what was told before:" if before else "")
-    new = [each for each in after if each.study_instance_uid not in before]
-    changed = [each for each in after if before.get(each.study_instance_uid, each) != each]
-    done = CohortImport(
-        at=datetime.now(UTC),
-        file=path.name,
-        sha256=digest,
-        rows=len(rows) + skipped,
-        added=len(new),
-        changed=len(changed),
-        skipped=skipped,
-    )
-    facts.save([*new, *changed], done)
-    return done
+    return facts.take(TakenFile(path.name, digest, len(rows) + skipped, skipped), before, after)
 
 
 def _check_file(path: Path, table: pl.DataFrame) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ai.calibration import Calibration, OperatingPoints
 from ai.operating_points import SitePoints
 from node.calibrations import Calibrations, ServedModel, served_model
-from node.ledger import Ledger
+from node.decisions import Decisions
 from node.operating_points import SiteOperatingPoints
 from node.promotions import promoted
 from node.settings import ReadingSettings
@@ -44,4 +44,4 @@ def site_points(settings: ReadingSettings) -> SiteOperatingPoints:
 
 def stamp(settings: ReadingSettings) -> tuple[int, int]:
     """Another one as soon as a person decided something."""
-    return Ledger(settings.calibration_folder).stamp()
+    return Decisions(settings.calibration_folder).stamp()

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from node.calibrations import served_model
+from node.decisions import Decisions, Entry
 from node.errors import ConfigError
-from node.ledger import Entry, Ledger
 from node.settings import ReadingSettings
 
 
@@ -32,35 +32,35 @@ def promote(settings: ReadingSettings, bundles: tuple[str, ...], *, by: str, rea
     if promoted(settings).bundles == bundles:
         raise ConfigError(f"{', '.join(bundles)} counts already")
     model = served_model(settings.model_copy(update={"bundles": bundles}))
-    ledger = Ledger(settings.calibration_folder)
-    entry = ledger.draft("model", "promote", model.weights_sha256, by=by, reason=reason)
+    decisions = Decisions(settings.calibration_folder)
+    entry = decisions.draft("model", "promote", model.weights_sha256, by=by, reason=reason)
     made = Promotion(instead_of=settings.bundles, bundles=bundles)
-    return ledger.keep(entry, made, version=f"{model.name} {model.version}")
+    return decisions.keep(entry, made, version=f"{model.name} {model.version}")
 
 
 def rollback(settings: ReadingSettings, *, by: str, reason: str) -> Entry:
     """Make what counted before the last promotion count again. Raises ConfigError when nothing was promoted."""
-    ledger = Ledger(settings.calibration_folder)
-    standing = _standing(ledger)
+    decisions = Decisions(settings.calibration_folder)
+    standing = _standing(decisions)
     if not standing or promoted(settings) is settings:
         raise ConfigError("nothing was promoted: there is nothing to roll back")
     before = standing[-2] if len(standing) > 1 else None
-    found = _loaded(ledger, before).bundles if before is not None else settings.bundles
+    found = _loaded(decisions, before).bundles if before is not None else settings.bundles
     model = served_model(settings.model_copy(update={"bundles": found}))
-    entry = ledger.draft("model", "rollback", model.weights_sha256, by=by, reason=reason)
-    return ledger.again(entry, before, f"{model.name} {model.version}")
+    entry = decisions.draft("model", "rollback", model.weights_sha256, by=by, reason=reason)
+    return decisions.again(entry, before, f"{model.name} {model.version}")
 
 
 def _current(settings: ReadingSettings) -> Promotion | None:
-    ledger = Ledger(settings.calibration_folder)
-    standing = _standing(ledger)
-    return _loaded(ledger, standing[-1]) if standing else None
+    decisions = Decisions(settings.calibration_folder)
+    standing = _standing(decisions)
+    return _loaded(decisions, standing[-1]) if standing else None
 
 
-def _standing(ledger: Ledger) -> list[Entry]:
+def _standing(decisions: Decisions) -> list[Entry]:
     """Promotions that were not rolled back; the last one counts."""
     found: list[Entry] = []
-    for entry in ledger.history("model"):
+    for entry in decisions.history("model"):
         if entry.action == "promote":
             found.append(entry)
         elif found:
@@ -68,5 +68,5 @@ def _standing(ledger: Ledger) -> list[Entry]:
     return found
 
 
-def _loaded(ledger: Ledger, entry: Entry) -> Promotion:
-    return Promotion.model_validate_json(ledger.content(entry))
+def _loaded(decisions: Decisions, entry: Entry) -> Promotion:
+    return Promotion.model_validate_json(decisions.content(entry))

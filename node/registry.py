@@ -17,7 +17,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from ai import cohort
 from ai.cohort import COLUMNS, CohortError, Column, Day, Fault, Outcome, Text
 from node.errors import ConfigError
 from node.holdings import Holdings
-from storage.cohort import AnsweredExam, CohortImport, ExamFacts
+from storage.cohort import AnsweredExam, CohortImport, ExamFacts, TakenFile
 
 #: The columns of a registry's file.
 COLUMNS_OF_REGISTRY: Mapping[str, Column] = {
@@ -75,18 +75,8 @@ def linked(held: Holdings, path: Path, follow_up: FollowUp) -> Linked:
         raise ConfigError(str(error)) from error
     before, untold = held.cohort.facts(), Counter[str]()
     after = list(_facts(exams, diagnoses, before, (follow_up, untold)))
-    new = [each for each in after if each.study_instance_uid not in before]
-    changed = [each for each in after if before.get(each.study_instance_uid, each) != each]
-    done = CohortImport(
-        at=datetime.now(UTC),
-        file=path.name,
-        sha256=digest,
-        rows=table.height,
-        added=len(new),
-        changed=len(changed),
-        skipped=table.height - sum(len(each) for each in diagnoses.values()),
-    )
-    held.cohort.save([*new, *changed], done)
+    skipped = table.height - sum(len(each) for each in diagnoses.values())
+    done = held.cohort.take(TakenFile(path.name, digest, table.height, skipped), before, after)
     return Linked(done, Counter(str(each.outcome) for each in after), untold)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 
 from sqlalchemy import func, select
 
@@ -43,6 +43,16 @@ class CohortImport:
     rows: int
     added: int
     changed: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakenFile:
+    """A file that is taken in now. rows, skipped: see `CohortImport`."""
+
+    name: str
+    sha256: str
+    rows: int
     skipped: int
 
 
@@ -91,6 +101,22 @@ class CohortFacts:
             session.add(CohortImportRow(**asdict(taken)))
             for each in facts:
                 session.merge(ExamFactsRow(**asdict(each), changed_at=taken.at))
+
+    def take(self, file: TakenFile, before: Mapping[str, ExamFacts], after: Sequence[ExamFacts]) -> CohortImport:
+        """Keep those of `after` that are new or not as `before` (by Study Instance UID), and tell how many."""
+        new = [each for each in after if each.study_instance_uid not in before]
+        changed = [each for each in after if before.get(each.study_instance_uid, each) != each]
+        done = CohortImport(
+            at=datetime.now(UTC),
+            file=file.name,
+            sha256=file.sha256,
+            rows=file.rows,
+            added=len(new),
+            changed=len(changed),
+            skipped=file.skipped,
+        )
+        self.save([*new, *changed], done)
+        return done
 
     def imports(self) -> list[CohortImport]:
         """Every file that was taken in, the first first."""

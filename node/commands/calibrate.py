@@ -16,13 +16,13 @@ from ai.proposals import FEWEST, Proposal, ScoredExam, StratumProposal, by_strat
 from node import calibration_samples, console, holdings
 from node.calibration_samples import Period, Sample
 from node.calibrations import Calibrations, ServedModel
+from node.commands._decisions import ByOption, ProposerOption, ReasonOption, show_history, tell
 from node.config import Config
 from node.console import ConfigOption, ExitCode, JsonOption
 from node.errors import ConfigError
 from node.holdings import NothingKept
 from node.identity import SOFTWARE_VERSION
 from node.in_force import in_force
-from node.ledger import Entry
 
 _GROUP = typer.Typer(
     help="Propose reference windows from unlabelled exams; apply, revert and history are commands below it.",
@@ -31,8 +31,6 @@ _GROUP = typer.Typer(
 _ENOUGH = 1000
 _PERIOD = r"YYYYMMDD"
 
-ByOption = Annotated[str, typer.Option("--by", help="Who decides this; kept in the history.")]
-ReasonOption = Annotated[str, typer.Option("--reason", help="Why; kept in the history.")]
 TableOption = Annotated[
     Path | None,
     typer.Option(
@@ -49,7 +47,6 @@ UntilOption = Annotated[str, typer.Option("--until", metavar=_PERIOD, help="Read
 LeastOption = Annotated[int, typer.Option("--least", min=FEWEST, help="Fewest exams of a stratum for a proposal.")]
 MostOption = Annotated[int, typer.Option("--most", min=FEWEST, help="Readings: only the newest this many.")]
 OutOption = Annotated[Path, typer.Option("--out", help="The proposal's file.")]
-ProposerOption = Annotated[str, typer.Option("--by", help="Who proposes; by default the user of this machine.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -107,7 +104,7 @@ def apply(
     """Make a proposal count. Refused when it was made for other weights or on another calibration."""
     settings, model, kept = _kept(config)
     entry = kept.apply(proposal, model, by=by, reason=reason)
-    _tell(settings, entry, json)
+    tell(settings, entry, "calibration", them="it", json=json)
 
 
 @_GROUP.command("revert")
@@ -121,7 +118,7 @@ def revert(
     """Make an earlier calibration, or the model's own, count again."""
     settings, model, kept = _kept(config)
     entry = kept.revert(model, version, by=by, reason=reason)
-    _tell(settings, entry, json)
+    tell(settings, entry, "calibration", them="it", json=json)
 
 
 @_GROUP.command("history")
@@ -135,26 +132,13 @@ def history(config: ConfigOption = None, json: JsonOption = False) -> None:
             {"counts": counts, "model": model.name, "weights_sha256": model.weights_sha256, "history": told}
         )
         return
-    made = console.table("", "when", "what", "calibration", "weights", "by", "why", right=("",))
-    lines = [
-        (e.number, console.moment(e.at), e.action, e.version, e.weights_sha256[:12], e.by, e.reason) for e in entries
-    ]
-    if lines:
-        console.out().print(console.rows(made, lines))
+    show_history(entries, "calibration")
     console.say(f"calibration {counts} counts for {model.name} {model.version}")
 
 
 def _kept(config: Path | None) -> tuple[Config, ServedModel, Calibrations]:
     settings = console.configuration(config)
     return settings, in_force(settings.reading).model, Calibrations(settings.reading.calibration_folder)
-
-
-def _tell(settings: Config, entry: Entry, json: bool) -> None:
-    if json:
-        console.print_json(entry.model_dump(mode="json"))
-        return
-    runs = "; the running node takes it up by itself" if holdings.node_runs(settings) else ""
-    console.say(f"calibration {entry.version} counts from the next exam on{runs}")
 
 
 def _sample(settings: Config, model: ServedModel, table: Path | None, period: Period, most: int) -> Sample:

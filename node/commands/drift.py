@@ -14,7 +14,7 @@ from ai.calibration import ReferenceWindow
 from ai.monitoring.report import Report, look
 from ai.proposals import FEWEST
 from node import console, drift, drift_now, drift_tables, holdings
-from node.commands.calibrate import ByOption, ReasonOption
+from node.commands._decisions import ByOption, ReasonOption
 from node.console import ConfigOption, ExitCode, JsonOption
 from node.drift_now import StratumNow
 from node.drift_tables import Scores

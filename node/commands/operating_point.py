@@ -24,15 +24,14 @@ from ai.operating_points import (
     by_stratum,
     propose,
 )
-from node import console, holdings
+from node import console
 from node.calibrations import ServedModel
-from node.commands.calibrate import ByOption, ProposerOption, ReasonOption
+from node.commands._decisions import ByOption, ProposerOption, ReasonOption, show_history, tell
 from node.config import Config
 from node.console import ConfigOption, ExitCode, JsonOption
 from node.errors import ConfigError
 from node.identity import SOFTWARE_VERSION
 from node.in_force import InForce, in_force, site_points
-from node.ledger import Entry
 from node.operating_points import SiteOperatingPoints
 
 _GROUP = typer.Typer(help="Propose rule-out and flag points from outcomes or quantiles, and apply or revert them.")
@@ -110,7 +109,8 @@ def apply(
 ) -> None:
     """Make a proposal count. Refused when it was made for other weights, or on what counts no more."""
     settings, counts, kept = _kept(config)
-    _tell(settings, kept.apply(proposal, counts.model, by=by, reason=reason), json)
+    entry = kept.apply(proposal, counts.model, by=by, reason=reason)
+    tell(settings, entry, "operating points", them="them", json=json)
 
 
 @_GROUP.command("revert")
@@ -123,7 +123,8 @@ def revert(
 ) -> None:
     """Make earlier points, or those of the settings, count again."""
     settings, counts, kept = _kept(config)
-    _tell(settings, kept.revert(counts.model, version, by=by, reason=reason), json)
+    entry = kept.revert(counts.model, version, by=by, reason=reason)
+    tell(settings, entry, "operating points", them="them", json=json)
 
 
 @_GROUP.command("history")
@@ -135,12 +136,7 @@ def history(config: ConfigOption = None, json: JsonOption = False) -> None:
         told = [entry.model_dump(mode="json") for entry in entries]
         console.print_json({"counts": points.model_dump(mode="json"), "history": told})
         return
-    made = console.table("", "when", "what", "points", "weights", "by", "why", right=("",))
-    lines = [
-        (e.number, console.moment(e.at), e.action, e.version, e.weights_sha256[:12], e.by, e.reason) for e in entries
-    ]
-    if lines:
-        console.out().print(console.rows(made, lines))
+    show_history(entries, "points")
     console.say(f"operating points {points.version} count for {counts.model.name} {counts.model.version}")
     own = [(str(each.stratum), each.points) for each in points.strata]
     for name, each in [*own, ("every other stratum", points.default)]:
@@ -150,14 +146,6 @@ def history(config: ConfigOption = None, json: JsonOption = False) -> None:
 def _kept(config: Path | None) -> tuple[Config, InForce, SiteOperatingPoints]:
     settings = console.configuration(config)
     return settings, in_force(settings.reading), site_points(settings.reading)
-
-
-def _tell(settings: Config, entry: Entry, json: bool) -> None:
-    if json:
-        console.print_json(entry.model_dump(mode="json"))
-        return
-    runs = "; the running node takes them up by itself" if holdings.node_runs(settings) else ""
-    console.say(f"operating points {entry.version} count from the next exam on{runs}")
 
 
 def _exams(path: Path, misses: Misses) -> list[LabelledExam]:

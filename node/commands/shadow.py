@@ -10,12 +10,12 @@ import typer
 
 from node import console, holdings, promotions, shadow_report
 from node.calibrations import Calibrations
-from node.commands.calibrate import ByOption, ReasonOption
+from node.commands._decisions import ByOption, ReasonOption
 from node.config import Config
 from node.console import ConfigOption, ExitCode, JsonOption
+from node.decisions import Decisions, Entry
 from node.errors import ConfigError
 from node.in_force import in_force
-from node.ledger import Entry, Ledger
 from node.pipeline.shadowing import shadow_settings
 from node.shadow_report import LABELS, ShadowReport
 
@@ -74,7 +74,7 @@ def promote(by: ByOption, reason: ReasonOption, config: ConfigOption = None, jso
 def rollback(by: ByOption, reason: ReasonOption, config: ConfigOption = None, json: JsonOption = False) -> None:
     """Make what counted before the last promotion count again, from the next exam on."""
     settings = console.configuration(config)
-    history = Ledger(settings.reading.calibration_folder).history()
+    history = Decisions(settings.reading.calibration_folder).history()
     last = next((entry for entry in reversed(history) if entry.action in ("promote", "rollback")), None)
     if last is None or last.action == "rollback":
         raise ConfigError("nothing was promoted since the last rollback: there is nothing to roll back")

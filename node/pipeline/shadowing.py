@@ -15,9 +15,9 @@ from ai.findings import Category, Reading
 from ai.placing import SEVERAL_SYSTEMS, Scale
 from node import logs
 from node.calibrations import Calibrations
+from node.decisions import read
 from node.exams import stored_exam
 from node.in_force import InForce, in_force
-from node.ledger import read
 from node.pipeline.jobs import Job, Stage
 from node.pipeline.rooms import Rooms
 from node.priors import Priors

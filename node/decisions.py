@@ -15,13 +15,14 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from node.errors import ConfigError
 
 _HISTORY = "history.jsonl"
+Form = TypeVar("Form", bound=BaseModel)
 Kind = Literal["calibration", "operating_points", "model"]
 Action = Literal["apply", "revert", "promote", "rollback"]
 
@@ -50,7 +51,7 @@ class Entry(BaseModel):
     previous_sha256: str
 
 
-class Ledger:
+class Decisions:
     """The folder. It is made when the first decision is taken."""
 
     def __init__(self, folder: Path) -> None:
@@ -155,6 +156,15 @@ class Ledger:
             os.fsync(stream.fileno())
         part.replace(self._folder / file)
         return hashlib.sha256(data).hexdigest()
+
+
+def parsed(form: type[Form], content: bytes, path: Path, what: str) -> Form:
+    """What a file holds, of this form. what: the file in words. Raises ConfigError."""
+    try:
+        return form.model_validate_json(content)
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, each['loc'])) or 'file'}: {each['msg']}" for each in error.errors()[:3])
+        raise ConfigError(f"{path}: no {what}: {faults}") from error
 
 
 def read(path: Path) -> bytes:
