@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from obstore.exceptions import BaseError
 from obstore.store import S3Store
 
+from node.simulator.pacs import free_port
 from tests.support import absent, running, wait_until
 
 BUCKET, KEY, SECRET = "mammograms", "the-key", "the-secret"
@@ -49,14 +49,10 @@ class Store:
 
 def _free_ports(count: int) -> list[int]:
     """The store uses each port's number plus 10,000 too."""
-    with ExitStack() as stack:
-        found: list[int] = []
-        while len(found) < count:
-            probe = stack.enter_context(socket.socket())
-            probe.bind(("127.0.0.1", 0))
-            if probe.getsockname()[1] < 55_000:
-                found.append(probe.getsockname()[1])
-        return found
+    found: set[int] = set()
+    while len(found) < count:
+        found.add(free_port())
+    return list(found)
 
 
 @contextmanager

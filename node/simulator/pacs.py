@@ -6,12 +6,13 @@ Whatever comes in is fetched, as the PACS gives it out, into a folder; when it w
 from __future__ import annotations
 
 import json
+import random
 import shutil
 import socket
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -175,7 +176,13 @@ def orthanc_configuration(work: Path, port: int, http_port: int) -> dict[str, An
 
 
 def free_port() -> int:
-    """Orthanc cannot tell which port it chose, so one is chosen for it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Orthanc cannot tell which port it chose, so one is chosen for it.
+
+    Below the ports that systems give to connections going out (RFC 6335 and Linux's own range): one of those may be
+    taken again before its program listens.
+    """
+    for port in random.sample(range(10_000, 30_000), 1_000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise OSError("none of a thousand ports between 10000 and 30000 is free on 127.0.0.1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from node.destinations import Outgoing, Target
 from node.errors import PermanentDelivery, RetriableDelivery
 from node.settings import Peer
 from node.settings_destinations import Destination, DicomwebServer
+from node.simulator.pacs import free_port
 from tests.support_exams import as_file, view
 
 
@@ -37,10 +37,8 @@ def target(name: str, folder: Path, peer: Peer | None) -> Target:
 def nowhere(tmp_path: Path) -> tuple[Path, Peer]:
     """A folder that cannot be made, and a peer that is not there."""
     (tmp_path / "file").write_text("in the way")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    return tmp_path / "file" / "folder", Peer(ae_title="PACS", host="127.0.0.1", port=port, connection_timeout_s=1)
+    nobody = Peer(ae_title="PACS", host="127.0.0.1", port=free_port(), connection_timeout_s=1)
+    return tmp_path / "file" / "folder", nobody
 
 
 @pytest.mark.parametrize("name", destinations.offered())

@@ -27,6 +27,7 @@ from node.dimse import scu
 from node.errors import PermanentDelivery, RetriableDelivery
 from node.settings import Peer
 from node.settings_destinations import Destination
+from node.simulator.pacs import free_port
 from storage.records import Delivery, DeliveryState
 from tests.support import require_tool, running, wait_until
 from tests.support_exams import as_file
@@ -216,13 +217,11 @@ def test_orthanc_takes_them_with_names_whole(tmp_path: Path) -> None:
 
 
 def test_dcmtk_storescp_takes_them(tmp_path: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     folder = tmp_path / "received"
     folder.mkdir()
     with running(require_tool("storescp"), "-v", "-od", folder, str(port)) as storescp:
-        wait_until(lambda: _listens(port), 10, "storescp to listen")
+        wait_until(lambda: _listens(port), 30, f"storescp to listen\n{storescp.output}")
         sent = list(scu.store(outgoing(tmp_path), peer(port), "MAMMO_NODE"))
         assert [item.error for item in sent] == [None] * 3, storescp.output
         wait_until(lambda: len(list(folder.iterdir())) == 3, 10, "three files")
