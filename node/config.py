@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
 from ai import extensions
-from node import config_routing, dicomweb, results
+from node import config_access, config_routing, dicomweb, results
 from node import destinations as destination_types
 from node.config_faults import Location, fault, lines, told
 from node.dimse import tls
@@ -34,6 +34,7 @@ from node.settings import (
     Settings,
     WebSettings,
 )
+from node.settings_access import AccessSettings
 from node.settings_commitment import CommitmentSettings
 from node.settings_destinations import Destination, DicomwebServer, ResultChoice
 from node.settings_network import NetworkSettings, TlsSettings
@@ -83,6 +84,9 @@ class Config(Settings):
     storage: StorageSettings = Field(default=StorageSettings(), description="Where instances and their index are kept.")
     pipeline: PipelineSettings = Field(default=PipelineSettings(), description="How several workers share the work.")
     web: WebSettings = Field(default=WebSettings(), description="DICOMweb (QIDO-RS, WADO-RS, STOW-RS) over HTTP.")
+    access: AccessSettings = Field(
+        default=AccessSettings(), description="Who may use the web side, and how it is encrypted."
+    )
     logging: LoggingSettings = Field(default=LoggingSettings(), description="What is logged, and where to.")
 
     def admits(self, calling_ae_title: str, address: str) -> bool:
@@ -169,7 +173,7 @@ def _default_sections() -> dict[str, Any]:
     kinds = [kind for kind in usual if kind in results.offered()]
     sections = (
         "node", "network", "commitment", "query", "completeness", "reading", "shadow", "storage", "pipeline", "web",
-        "logging",
+        "access", "logging",
     )  # fmt: skip
     return {**{name: {} for name in sections}, "destinations": {"results": {**folder, "results": kinds}}}
 
@@ -204,10 +208,7 @@ def _parsed(path: Path) -> Mapping[str, Any]:
 
 def _listening_faults(config: Config) -> Iterator[InitErrorDetails]:
     node, web = config.node, config.web
-    if not _is_loopback(web.host) and not web.allow_non_loopback:
-        yield fault(
-            ("web", "host"), web.host, "127.0.0.1, or set web.allow_non_loopback: true; there is no sign-in yet"
-        )
+    yield from config_access.faults(web, config.access)
     yield from _tls_faults(config.network.tls)
     if _is_loopback(node.host):
         return

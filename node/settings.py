@@ -210,7 +210,7 @@ class ReadingSettings(Settings):
 
 
 class WebSettings(Settings):
-    """DICOMweb (QIDO-RS, WADO-RS, STOW-RS). There is no sign-in: whoever reaches the port sees every patient."""
+    """DICOMweb (QIDO-RS, WADO-RS, STOW-RS). Who may use it: section access."""
 
     port: Annotated[
         int | None, Field(ge=0, le=65535), Allowed("an integer from 1 to 65535, 0 for any free port, or null")
@@ -222,7 +222,7 @@ class WebSettings(Settings):
     )
     allow_non_loopback: bool = Field(
         default=False,
-        description="A person's consent that anybody who reaches the port may read and store without signing in.",
+        description="A person's consent to listen beyond this machine; who may ask then: section access.",
     )
     path: Annotated[
         str,

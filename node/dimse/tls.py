@@ -38,7 +38,7 @@ class Certificates:
     """The context for the next connection. Renewed files are taken over; when they are of no use the old stay."""
 
     def __init__(self, settings: TlsSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._lock = threading.Lock()
         self._read = self._versions()
         self._context = server_context(settings)
@@ -50,14 +50,14 @@ class Certificates:
             if now != self._read:
                 self._read = now
                 try:
-                    self._context = server_context(self._settings)
+                    self._context = server_context(self.settings)
                     log.info("certificates read anew")
                 except ConfigError as error:
                     log.error("renewed certificates cannot be used; the old ones stay", problem=str(error))
             return self._context
 
     def _versions(self) -> list[tuple[int, int] | None]:
-        files = (self._settings.certificate_file, self._settings.key_file, self._settings.client_ca_file)
+        files = (self.settings.certificate_file, self.settings.key_file, self.settings.client_ca_file)
         return [_version(path) for path in files if path is not None]
 
 
