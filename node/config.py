@@ -95,6 +95,18 @@ class Config(Settings):
             return _is_loopback(address)
         return any(caller.admits(calling_ae_title, address) for caller in self.callers)
 
+    def may(self, calling_ae_title: str, address: str, right: str) -> bool:
+        """May whoever was admitted do this? right: as `Caller.may`."""
+        return not self.callers or any(right in each.may for each in self._admitting(calling_ae_title, address))
+
+    def may_move(self, calling_ae_title: str, address: str, to: str) -> bool:
+        """May whoever was admitted have images sent to the AE title `to`?"""
+        allowed = [each.move_to for each in self._admitting(calling_ae_title, address)]
+        return not self.callers or any(each is None or to in each for each in allowed)
+
+    def _admitting(self, calling_ae_title: str, address: str) -> list[Caller]:
+        return [caller for caller in self.callers if caller.admits(calling_ae_title, address)]
+
     def destinations_of(self, rule: Rule, sender: str | None = None) -> tuple[str, ...]:
         """Names of the rule's destinations: "*" resolved, and "@sender" for the AE title `sender` (None: for any)."""
         if ALL in rule.destinations:
@@ -210,6 +222,7 @@ def _listening_faults(config: Config) -> Iterator[InitErrorDetails]:
     node, web = config.node, config.web
     yield from config_access.faults(web, config.access)
     yield from _tls_faults(config.network.tls)
+    yield from config_access.faults_of_peers(config.peers)
     if _is_loopback(node.host):
         return
     if not node.allow_non_loopback:

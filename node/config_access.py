@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from pydantic_core import InitErrorDetails
@@ -12,7 +12,7 @@ from node.access.issuer import trusted
 from node.config_faults import fault, told
 from node.dimse import tls
 from node.errors import ConfigError
-from node.settings import WebSettings
+from node.settings import Peer, WebSettings
 from node.settings_access import AccessSettings, OidcSettings
 from node.settings_network import TlsSettings
 
@@ -61,6 +61,20 @@ def _tls(access: AccessSettings) -> Iterator[InitErrorDetails]:
         tls.server_context(of_web(access))
     except ConfigError as error:
         yield told(at, str(error))
+
+
+def faults_of_peers(peers: Mapping[str, Peer]) -> Iterator[InitErrorDetails]:
+    """Certificates of TLS to peers that cannot be used."""
+    for name, peer in peers.items():
+        at = ("peers", name, "tls")
+        if peer.tls is None:
+            continue
+        if peer.tls.certificate_file is None and peer.tls.key_file is not None:
+            yield fault((*at, "key_file"), str(peer.tls.key_file), "null without a certificate_file")
+        try:
+            tls.client_context(peer.tls)
+        except ConfigError as error:
+            yield told(at, str(error))
 
 
 def of_web(access: AccessSettings) -> TlsSettings:
