@@ -35,7 +35,7 @@ def section(facts: Facts) -> Section:
                             "configuration (`node.allow_non_loopback`) and callers that are named.",
                             "Calling AE title, the caller's address and the called AE title are checked, see "
                             "[[Rejected associations]].",
-                            "Each caller may be held to some services (`callers`: may, move_to): C-STORE, C-FIND, C-GET "
+                            "A caller may be held to some services (`callers`: may, move_to): C-STORE, C-FIND, C-GET "
                             "and storage commitment are then refused with 0x0124, C-MOVE with 0xA801.",
                             "Associations are limited in number, in all and for each caller, and in time; connections "
                             "are, in all and for each address. The last associations are for addresses that have none.",
