@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 
 from node import holdings, logs
+from node.access.accounts import Accounts
 from node.books import NODE_ENDED, Books
 from node.config import Config
 from node.dimse import commitment
@@ -34,6 +35,7 @@ from node.roles import ALL_ROLES, Role, name_of
 from node.routing import Router
 from node.web.app import make_app
 from node.web.decoders import Decoders
+from node.web.gate import Door
 from node.web.rooms import Holdings
 from node.web.rooms import Rooms as WebRooms
 from node.web.server import WebServer
@@ -92,7 +94,7 @@ class Node:
         self._commitment = CommitmentProvider(config, self.database, self.store)
         self.receiver = Receiver(config, self.intake, self._handlers(Committing(rooms)), self.books)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
-        self.web = WebServer(config.web, make_app(self._web_rooms()))
+        self.web = WebServer(config.web, make_app(self._web_rooms()), config.access)
         self._heartbeat: Heartbeat | None = None
         self._housekeeper: Housekeeper | None = None
 
@@ -112,6 +114,7 @@ class Node:
             health=self.health,
             metrics=self.metrics,
             books=self.books,
+            door=Door(self.config.web, self.config.access, Accounts(self.database)),
         )
 
     def start(self) -> None:

@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
 from ai import extensions
-from node import config_routing, dicomweb, results
+from node import config_access, config_routing, dicomweb, results
 from node import destinations as destination_types
 from node.config_faults import Location, fault, lines, told
 from node.dimse import tls
@@ -34,6 +34,7 @@ from node.settings import (
     Settings,
     WebSettings,
 )
+from node.settings_access import AccessSettings
 from node.settings_commitment import CommitmentSettings
 from node.settings_destinations import Destination, DicomwebServer, ResultChoice
 from node.settings_network import NetworkSettings, TlsSettings
@@ -83,6 +84,9 @@ class Config(Settings):
     storage: StorageSettings = Field(default=StorageSettings(), description="Where instances and their index are kept.")
     pipeline: PipelineSettings = Field(default=PipelineSettings(), description="How several workers share the work.")
     web: WebSettings = Field(default=WebSettings(), description="DICOMweb (QIDO-RS, WADO-RS, STOW-RS) over HTTP.")
+    access: AccessSettings = Field(
+        default=AccessSettings(), description="Who may use the web side, and how it is encrypted."
+    )
     logging: LoggingSettings = Field(default=LoggingSettings(), description="What is logged, and where to.")
 
     def admits(self, calling_ae_title: str, address: str) -> bool:
@@ -90,6 +94,18 @@ class Config(Settings):
         if not self.callers:
             return _is_loopback(address)
         return any(caller.admits(calling_ae_title, address) for caller in self.callers)
+
+    def may(self, calling_ae_title: str, address: str, right: str) -> bool:
+        """May whoever was admitted do this? right: as `Caller.may`."""
+        return not self.callers or any(right in each.may for each in self._admitting(calling_ae_title, address))
+
+    def may_move(self, calling_ae_title: str, address: str, to: str) -> bool:
+        """May whoever was admitted have images sent to the AE title `to`?"""
+        allowed = [each.move_to for each in self._admitting(calling_ae_title, address)]
+        return not self.callers or any(each is None or to in each for each in allowed)
+
+    def _admitting(self, calling_ae_title: str, address: str) -> list[Caller]:
+        return [caller for caller in self.callers if caller.admits(calling_ae_title, address)]
 
     def destinations_of(self, rule: Rule, sender: str | None = None) -> tuple[str, ...]:
         """Names of the rule's destinations: "*" resolved, and "@sender" for the AE title `sender` (None: for any)."""
@@ -169,7 +185,7 @@ def _default_sections() -> dict[str, Any]:
     kinds = [kind for kind in usual if kind in results.offered()]
     sections = (
         "node", "network", "commitment", "query", "completeness", "reading", "shadow", "storage", "pipeline", "web",
-        "logging",
+        "access", "logging",
     )  # fmt: skip
     return {**{name: {} for name in sections}, "destinations": {"results": {**folder, "results": kinds}}}
 
@@ -204,11 +220,9 @@ def _parsed(path: Path) -> Mapping[str, Any]:
 
 def _listening_faults(config: Config) -> Iterator[InitErrorDetails]:
     node, web = config.node, config.web
-    if not _is_loopback(web.host) and not web.allow_non_loopback:
-        yield fault(
-            ("web", "host"), web.host, "127.0.0.1, or set web.allow_non_loopback: true; there is no sign-in yet"
-        )
+    yield from config_access.faults(web, config.access)
     yield from _tls_faults(config.network.tls)
+    yield from config_access.faults_of_peers(config.peers)
     if _is_loopback(node.host):
         return
     if not node.allow_non_loopback:

@@ -107,6 +107,17 @@ class Caller(Settings):
 
     ae_title: AETitle = Field(description="Calling AE title.")
     address: Address = Field(default=None, description="Where the caller may come from; null for anywhere.")
+    may: Annotated[
+        tuple[Literal["store", "query", "get", "commit"], ...],
+        BeforeValidator(listed),
+        Allowed("a list of store, query, get, commit"),
+    ] = Field(
+        default=("store", "query", "get", "commit"),
+        description="What it may ask for: C-STORE, C-FIND, C-GET, storage commitment. C-ECHO it always may.",
+    )
+    move_to: Annotated[
+        tuple[AETitle, ...] | None, BeforeValidator(listed), Allowed("a list of AE titles, [] for none, or null")
+    ] = Field(default=None, description="Peers that it may have images sent to by C-MOVE; null: any.")
 
     def admits(self, ae_title: str, address: str) -> bool:
         """Is this the caller `ae_title`, coming from the IP `address`?"""
@@ -139,6 +150,24 @@ class PriorSource(Settings):
         return begin <= now < end if begin <= end else (now >= begin or now < end)
 
 
+class PeerTls(Settings):
+    """TLS to a peer (PS3.15 B.12: BCP 195): from TLS 1.2 on, with forward secrecy; the peer shows a certificate."""
+
+    ca_file: FilePath | None = Field(
+        default=None, description="CAs, or the peer's own certificate, PEM; null: the well-known CAs."
+    )
+    certificate_file: FilePath | None = Field(
+        default=None, description="This node's certificate and those up to its CA, for peers that ask; null: none."
+    )
+    key_file: FilePath | None = Field(default=None, description="The certificate's key, PEM, without a passphrase.")
+    certificate_name: str | None = Field(
+        default=None, min_length=1, description="Name in the peer's certificate; null: the peer's host."
+    )
+    check_name: bool = Field(
+        default=True, description="false: any certificate of ca_file will do, whatever name is in it."
+    )
+
+
 class Peer(Settings):
     """A DICOM application this node calls (C-ECHO, C-STORE, C-FIND, C-MOVE, C-GET)."""
 
@@ -154,6 +183,7 @@ class Peer(Settings):
     maximum_pdu_bytes: int = Field(
         default=131072, ge=4096, le=1048576, description="Largest PDU received from the peer."
     )
+    tls: PeerTls | None = Field(default=None, description="TLS to the peer; null: unencrypted.")
     priors: PriorSource | None = Field(default=None, description="How earlier exams are fetched from it; null: not.")
 
 
@@ -210,7 +240,7 @@ class ReadingSettings(Settings):
 
 
 class WebSettings(Settings):
-    """DICOMweb (QIDO-RS, WADO-RS, STOW-RS). There is no sign-in: whoever reaches the port sees every patient."""
+    """DICOMweb (QIDO-RS, WADO-RS, STOW-RS). Who may use it: section access."""
 
     port: Annotated[
         int | None, Field(ge=0, le=65535), Allowed("an integer from 1 to 65535, 0 for any free port, or null")
@@ -222,7 +252,7 @@ class WebSettings(Settings):
     )
     allow_non_loopback: bool = Field(
         default=False,
-        description="A person's consent that anybody who reaches the port may read and store without signing in.",
+        description="A person's consent to listen beyond this machine; who may ask then: section access.",
     )
     path: Annotated[
         str,

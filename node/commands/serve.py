@@ -54,7 +54,8 @@ def serve(config: ConfigOption = None, role: RoleOption = None) -> None:
         _start(node)
         _say_ready(node)
         if node.web.port is not None:
-            console.say(f"DICOMweb at {address.url(settings.web.host, node.web.port)}{settings.web.path}")
+            scheme = "https" if settings.access.tls.certificate_file else "http"
+            console.say(f"DICOMweb at {address.url(settings.web.host, node.web.port, scheme)}{settings.web.path}")
         while asked.get() == signal.SIGHUP:
             _reload(node, config)
     finally:

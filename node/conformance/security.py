@@ -7,14 +7,12 @@ from node.conformance.facts import Facts
 
 #: Words that code of a secure transport or of audit messages would hold; a test holds the code against them.
 NOT_THERE = {
-    "secure transport of associations that go out (TLS)": ("tls_args", "create_default_context"),
     "audit messages": ("AuditMessage", "RFC3881"),
 }
 
 _NOTHING_ELSE = (
-    "Nothing else of PS3.15 is claimed: associations that go out have no secure transport, there is no audit trail, no "
-    "digital signature is made or judged, nothing is de-identified. Where the network is not trusted, protect it by "
-    "other means."
+    "Nothing else of PS3.15 is claimed: there is no audit trail, no digital signature is made or judged, nothing is "
+    "de-identified. Where the network is not trusted, protect it by other means."
 )
 
 
@@ -26,7 +24,7 @@ def section(facts: Facts) -> Section:
         sections=(
             Section(
                 "Security profiles",
-                (_transport(facts), _NOTHING_ELSE),
+                (_transport(facts), _outgoing(facts), _NOTHING_ELSE),
             ),
             Section(
                 "Association level security",
@@ -37,6 +35,8 @@ def section(facts: Facts) -> Section:
                             "configuration (`node.allow_non_loopback`) and callers that are named.",
                             "Calling AE title, the caller's address and the called AE title are checked, see "
                             "[[Rejected associations]].",
+                            "A caller may be held to some services (`callers`: may, move_to): C-STORE, C-FIND, C-GET "
+                            "and storage commitment are then refused with 0x0124, C-MOVE with 0xA801.",
                             "Associations are limited in number, in all and for each caller, and in time; connections "
                             "are, in all and for each address. The last associations are for addresses that have none.",
                             "Objects are limited in size. A UID that is none is refused before it names a file.",
@@ -50,8 +50,7 @@ def section(facts: Facts) -> Section:
                     Bullets(
                         (
                             _web(facts),
-                            "There is no sign-in, and HTTP is not encrypted: whoever reaches the port may search, read "
-                            "and store. Put a proxy before it that does both.",
+                            *_access(facts),
                             "On loopback a request whose Host is not this node's is refused (421), so that pages from "
                             "elsewhere cannot reach it through a browser.",
                             _origins(facts),
@@ -84,6 +83,27 @@ def _transport(facts: Facts) -> str:
     return (
         "Associations that come in are encrypted as the BCP 195 profile says (PS3.15 B.12): TLS 1.2 or later with "
         f"forward secrecy; {shown}."
+    )
+
+
+def _outgoing(facts: Facts) -> str:
+    encrypted = [peer.ae_title for peer in facts.config.peers.values() if peer.tls is not None]
+    return (
+        "Associations that go out are encrypted by the same profile, and the peer's certificate is judged, where "
+        f"`peers` says so (`tls`); in this configuration to: {', '.join(encrypted) or 'none'}."
+    )
+
+
+def _access(facts: Facts) -> tuple[str, ...]:
+    access = facts.config.access
+    issuer = f"tokens of {access.oidc.issuer}" if access.oidc is not None else "no tokens of an issuer"
+    return (
+        f"Without a sign-in is open: {', '.join(access.open) or 'nothing'} (`access.open`). this-machine counts only "
+        "while nobody from elsewhere can ask.",
+        "Signing in: HTTP Basic (RFC 7617) with a local account, or a bearer token (RFC 6750) that this node issued; "
+        f"{issuer} (OpenID Connect: RS256, ES256). 401 without, 403 with too little, 429 for too many.",
+        "Roles: a viewer searches and retrieves, an operator also stores, an admin may do all.",
+        "HTTPS is served." if access.tls.certificate_file else "HTTPS is not served in this configuration.",
     )
 
 

@@ -17,10 +17,10 @@ from pynetdicom.association import Association
 from node import logs
 from node.commitment import Answer, answer, not_told, told
 from node.config import Config
-from node.dimse import commitment
+from node.dimse import commitment, rights
 from node.dimse.commitment import Question
 from node.dimse.scu import Handler, status
-from node.errors import BadQuery, DeliveryError, PermanentDelivery
+from node.errors import BadQuery, DeliveryError, NotAuthorized, PermanentDelivery
 from node.settings import Peer
 from storage.catalogue import Catalogue
 from storage.commitments import CommitmentRequest, Commitments, RequestState
@@ -74,7 +74,10 @@ class CommitmentProvider:
             return status(_NO_SUCH_ACTION, f"ActionTypeID {request.ActionTypeID}: allowed is 1"), None
         calling = str(event.assoc.requestor.ae_title).strip()
         try:
+            rights.demand(self._config, event, "commit")
             return self._keep(commitment.asked(event), calling, event.assoc), None
+        except NotAuthorized as error:
+            return status(error.dimse_status, str(error)), None
         except BadQuery as error:
             log.warning("commitment request refused", calling_ae_title=calling, why=str(error))
             return status(commitment.INVALID_ARGUMENT, str(error)), None

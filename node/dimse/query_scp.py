@@ -17,7 +17,7 @@ from pynetdicom.presentation import build_context
 from node import logs, search
 from node.config import Config
 from node.destinations import Outgoing
-from node.dimse import identifiers, scu
+from node.dimse import identifiers, rights, scu
 from node.dimse.scu import Handler, status
 from node.dimse.sockets import no_delay
 from node.errors import NodeError
@@ -63,6 +63,7 @@ class QueryProvider:
 
     def _find(self, event: evt.Event) -> Answers:
         try:
+            rights.demand(self._config, event, "query")
             asked = identifiers.asked(event.identifier)
             limit = self._config.query.maximum_results
             results = search.search(
@@ -90,6 +91,9 @@ class QueryProvider:
             log.warning("move refused: destination not under peers", calling_ae_title=_calling(event))
             yield None, None
             return
+        if not rights.may_move(self._config, event, peer.ae_title):
+            yield None, None  # to this caller the destination is unknown (0xA801)
+            return
         held = self._wanted(event)  # what is raised here pynetdicom answers with 0xC514
         log.info("move asked of us", calling_ae_title=_calling(event), to=peer.ae_title, count=len(held))
         yield peer.host, peer.port, self._association(peer, held)
@@ -98,6 +102,7 @@ class QueryProvider:
 
     def _get(self, event: evt.Event) -> Answers:
         try:
+            rights.demand(self._config, event, "get")
             held = self._wanted(event)
         except (NodeError, DatabaseUnavailable) as error:
             yield 1
@@ -142,6 +147,7 @@ class QueryProvider:
         return {
             "ae_title": peer.ae_title,
             "max_pdu": peer.maximum_pdu_bytes,
+            "tls_args": scu.tls_of(peer),
             "contexts": [build_context(abstract, syntax) for abstract, syntax in contexts],
             "evt_handlers": [(evt.EVT_CONN_OPEN, no_delay)],
         }

@@ -30,7 +30,7 @@ from node import logs
 from node.arriving import Arriving, received
 from node.books import Books, Passage
 from node.config import Config
-from node.dimse import commitment, listener, query_scp
+from node.dimse import commitment, listener, query_scp, rights
 from node.dimse.listener import Admission, Listener
 from node.dimse.scu import UNCOMPRESSED, Handler, status
 from node.dimse.tls import Certificates
@@ -189,6 +189,7 @@ class Receiver:
         about = sop_instance_uid if is_valid_uid(sop_instance_uid) else "(no UID)"
         with logs.about(association=event.assoc.name, sop=about):
             try:
+                rights.demand(self._config, event, "store")
                 file, encoded = received(request.DataSet)
                 incoming = Incoming(
                     encoded=encoded,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,8 +16,9 @@ from pynetdicom.presentation import build_context, build_role
 from pynetdicom.status import code_to_category
 
 from node.destinations import Outgoing, Sent
+from node.dimse import tls
 from node.dimse.sockets import no_delay
-from node.errors import DeliveryError, PermanentDelivery, RetriableDelivery
+from node.errors import ConfigError, DeliveryError, PermanentDelivery, RetriableDelivery
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.settings import Peer
 
@@ -135,6 +137,7 @@ def associated(
         contexts=[build_context(abstract, syntax) for abstract, syntax in contexts],
         ae_title=peer.ae_title,
         max_pdu=peer.maximum_pdu_bytes,
+        tls_args=tls_of(peer),
         evt_handlers=[(evt.EVT_CONN_OPEN, no_delay), *handlers],
         ext_neg=[build_role(uid, scu_role=True, scp_role=True) for uid in roles],
     )
@@ -147,6 +150,16 @@ def associated(
             association.release()
 
 
+def tls_of(peer: Peer) -> tuple[ssl.SSLContext, str] | None:
+    """How pynetdicom encrypts an association to the peer, of the files as they are now. Raises RetriableDelivery."""
+    if peer.tls is None:
+        return None
+    try:
+        return tls.client_context(peer.tls), peer.tls.certificate_name or peer.host
+    except ConfigError as error:
+        raise RetriableDelivery(f"{peer.ae_title}: tls: {error}") from error
+
+
 def _not_established(association: Association, peer: Peer) -> DeliveryError:
     where = f"{peer.ae_title} at {peer.host}:{peer.port}"
     answer = association.acceptor.primitive
@@ -154,4 +167,5 @@ def _not_established(association: Association, peer: Peer) -> DeliveryError:
         return RetriableDelivery(f"{where} rejected the association: {answer.reason_str} ({answer.source_str})")
     if answer is not None:
         return PermanentDelivery(f"{where} accepted none of the presentation contexts")
-    return RetriableDelivery(f"{where} cannot be reached, or ended the connection")
+    how = ", or one of the two does not trust the other's certificate" if peer.tls is not None else ""
+    return RetriableDelivery(f"{where} cannot be reached, or ended the connection{how}")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from node.identity import SOFTWARE_VERSION
-from node.settings import WebSettings
 from node.web.border import Border, answer_errors
 from node.web.frames import Frames
+from node.web.gate import Gate, allowed
 from node.web.instances import Instances
 from node.web.metadata import Metadata
 from node.web.monitoring import Monitoring
@@ -32,7 +32,8 @@ def make_app(rooms: Rooms) -> ASGIApp:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        middleware=_middleware(rooms.settings),
+        middleware=_middleware(rooms),
+        dependencies=[Depends(allowed)],
     )
     answer_errors(app)
     for room in ROOMS:
@@ -42,9 +43,11 @@ def make_app(rooms: Rooms) -> ASGIApp:
     return Border(app, rooms)
 
 
-def _middleware(settings: WebSettings) -> list[Middleware]:
+def _middleware(rooms: Rooms) -> list[Middleware]:
+    gate = Middleware(Gate, door=rooms.door)
+    settings = rooms.settings
     if not settings.allowed_origins:
-        return []
+        return [gate]
     return [
         Middleware(
             CORSMiddleware,
@@ -53,5 +56,6 @@ def _middleware(settings: WebSettings) -> list[Middleware]:
             allow_headers=["*"],
             expose_headers=["Content-Location", "Warning"],
             max_age=3600,
-        )
+        ),
+        gate,
     ]

@@ -17,7 +17,7 @@ from node import logs
 from node.errors import NodeError, Unavailable
 from node.web import answers
 from node.web.rooms import Rooms
-from node.web.watching import LIVE, METRICS, READY
+from node.web.routes import LIVE, METRICS, READY
 from storage.database import DatabaseUnavailable
 from storage.objects import is_valid_uid
 

@@ -19,6 +19,7 @@ from node.metrics import Metrics
 from node.settings import WebSettings
 from node.stored_file import StoredFile, opened
 from node.web.decoders import Decoders
+from node.web.gate import Door
 from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.objects import AlteredObject, ObjectStore, is_valid_uid
@@ -106,6 +107,7 @@ class Rooms:
     health: Health
     metrics: Metrics
     books: Books
+    door: Door
     name: str = "mammo-node"
 
     def is_called(self, request: Request) -> bool:

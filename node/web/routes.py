@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 STUDY = "/studies/{study}"
 SERIES = STUDY + "/series/{series}"
 INSTANCE = SERIES + "/instances/{instance}"
+LIVE, READY, METRICS = "/health/live", "/health/ready", "/metrics"
 
 
 def router(service: str, endpoints: Mapping[str, Callable[..., Any]], method: str = "GET") -> APIRouter:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import threading
 
 import anyio.to_thread
 import uvicorn
 from starlette.types import ASGIApp
 
-from node import logs
+from node import config_access, logs
+from node.dimse import tls
+from node.dimse.tls import Certificates
 from node.settings import WebSettings
+from node.settings_access import AccessSettings
 
 log = logs.get(__name__)
 
@@ -22,8 +26,10 @@ _GRACE_S = 2  # for answers that are under way at a stop
 class WebServer:
     """Serves an application where `settings` says. Does nothing where the port is None."""
 
-    def __init__(self, settings: WebSettings, app: ASGIApp) -> None:
+    def __init__(self, settings: WebSettings, app: ASGIApp, access: AccessSettings | None = None) -> None:
+        """access: how it is encrypted, and which proxies are believed."""
         self._settings = settings
+        self._access = access or AccessSettings()
         self._app = app
         self._socket: socket.socket | None = None
         self._server: uvicorn.Server | None = None
@@ -41,24 +47,13 @@ class WebServer:
             return
         family = socket.getaddrinfo(at.host, at.port, type=socket.SOCK_STREAM)[0][0]
         self._socket = socket.create_server((at.host, at.port), family=family, backlog=128)
-        config = uvicorn.Config(
-            self._app,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            server_header=False,
-            proxy_headers=False,
-            timeout_keep_alive=30,
-            limit_concurrency=_CONNECTIONS,
-            timeout_graceful_shutdown=_GRACE_S,
-        )
-        self._server = uvicorn.Server(config)
+        self._server = uvicorn.Server(_config(self._app, self._access))
         self._thread = threading.Thread(
             target=asyncio.run, args=(_serve(self._server, self._socket, at.threads),), name="web", daemon=True
         )
         self._thread.start()
-        log.info("web listening", host=at.host, port=self.port, path=at.path)
+        tls_on = self._access.tls.certificate_file is not None
+        log.info("web listening", host=at.host, port=self.port, path=at.path, tls=tls_on)
 
     def stop(self) -> None:
         """Stop listening; answers under way get a short grace."""
@@ -72,6 +67,37 @@ class WebServer:
         if not self._thread.is_alive():
             self._socket.close()
         self._server = self._thread = self._socket = None
+
+
+def _config(app: ASGIApp, access: AccessSettings) -> uvicorn.Config:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        proxy_headers=bool(access.behind_proxy),
+        forwarded_allow_ips=list(access.behind_proxy),
+        timeout_keep_alive=30,
+        limit_concurrency=_CONNECTIONS,
+        timeout_graceful_shutdown=_GRACE_S,
+    )
+    config.load()
+    if access.tls.certificate_file is not None:
+        config.ssl = _https(Certificates(config_access.of_web(access)))
+    return config
+
+
+def _https(certificates: Certificates) -> ssl.SSLContext:
+    """One context for the listener, whose connections each take that of the files as they are then."""
+
+    def renewed(connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = certificates.context()
+
+    context = tls.server_context(certificates.settings)
+    context.sni_callback = renewed
+    return context
 
 
 async def _serve(server: uvicorn.Server, listening: socket.socket, threads: int) -> None:

@@ -8,8 +8,7 @@ from fastapi.responses import JSONResponse
 from node.metrics import MEDIA_TYPE
 from node.web import routes
 from node.web.rooms import Rooms
-
-LIVE, READY, METRICS = "/health/live", "/health/ready", "/metrics"
+from node.web.routes import LIVE, METRICS, READY
 
 
 class Watching:

@@ -73,7 +73,8 @@ def test_a_name_that_was_made_to_lead_here_is_not_answered(served: Web) -> None:
 def test_links_are_where_the_asker_is_or_where_the_proxy_shows_them(served: Web, tmp_path: Path) -> None:
     (study,) = served.get("/studies", Host=f"localhost:{served.node.web.port}").json
     assert study["00081190"]["Value"][0].startswith(f"http://localhost:{served.node.web.port}/dicom-web/")
-    with web(tmp_path / "other", web={"port": 0, "public_url": "https://pacs.example/dicom"}) as other:
+    shown = {"port": 0, "public_url": "https://pacs.example/dicom"}
+    with web(tmp_path / "other", web=shown, access={"open": "everything-to-everybody"}) as other:
         other.put(view())
         (study,) = other.get("/studies", Host="pacs.example").json
         assert study["00081190"]["Value"][0].startswith("https://pacs.example/dicom/studies/")

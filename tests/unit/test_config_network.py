@@ -88,7 +88,12 @@ def test_beyond_loopback_the_web_needs_a_persons_word() -> None:
     assert line.startswith(
         "web.host: value '0.0.0.0' is not allowed; allowed: 127.0.0.1, or set web.allow_non_loopback"
     )
-    assert config_from({"web": {"host": "0.0.0.0", "allow_non_loopback": True}}, HERE).web.host == "0.0.0.0"
+    assert (
+        config_from(
+            {"web": {"host": "0.0.0.0", "allow_non_loopback": True}, "access": {"behind_proxy": "10.1.2.3"}}, HERE
+        ).web.host
+        == "0.0.0.0"
+    )
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_the_example_holds_every_key() -> None:
 
 def test_the_example_loads_and_differs_from_the_defaults_only_where_it_says_so() -> None:
     example, default = load_config(EXAMPLE), load_config(None)
-    shown = {"callers", "peers", "destinations", "readings", "routing", "storage", "web"}
+    shown = {"callers", "peers", "destinations", "readings", "routing", "storage", "web", "access"}
     differing = {name for name in Config.model_fields if getattr(example, name) != getattr(default, name)}
     assert differing <= shown, "a default changed: change config.yaml too"
 

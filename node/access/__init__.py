@@ -1,0 +1,1 @@
+"""Who may use the web side: accounts, tokens, an issuer's tokens, limits, and what is told of it."""
