@@ -6,9 +6,11 @@ from collections.abc import Callable
 
 from node import logs
 from node.config import Config
+from node.dimse.mpps import PerformedSteps
 from node.dimse.scp import Receiver
 from node.housekeeping import Housekeeper
 from node.intake import Intake
+from node.performed import Performed
 from node.pipeline.durable import DurableJobs
 from node.pipeline.jobs import Stage
 from node.pipeline.orders import Orders
@@ -20,12 +22,14 @@ from node.web.decoders import Decoders
 from node.web.rooms import Holdings
 from node.web.rooms import Rooms as WebRooms
 from node.web.server import WebServer
+from node.worklist import WorklistKeeper
 from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.index import Index
 from storage.objects import ObjectStore
 from storage.outbox import Outbox
 from storage.schema import make_engine
+from storage.worklist import Worklist
 
 log = logs.get(__name__)
 
@@ -50,10 +54,13 @@ class Node:
         self.orders = Orders(rooms)
         self._stages = Stages(rooms)
         self.intake = Intake(config, self.index, self.outbox, self.store, passed=passed)
-        self.receiver = Receiver(config, self.intake)
+        worklist = Worklist(self.database)
+        performed = Performed(self.index, worklist)
+        self.worklist = WorklistKeeper(config, self.index, worklist)
+        self.receiver = Receiver(config, self.intake, handlers=PerformedSteps(performed).handlers())
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()))
-        self._housekeeper = Housekeeper(self.index, self.store, self.orders, config.storage.retention_days)
+        self._housekeeper = Housekeeper(self.index, self.store, self.orders, performed, config.storage.retention_days)
 
     def _web_rooms(self) -> WebRooms:
         holdings = Holdings(Catalogue(self.database), self.store)
@@ -76,6 +83,7 @@ class Node:
         self.store.clear_incoming()
         self.orders.reconcile()
         self._housekeeper.start()
+        self.worklist.start()
         self.receiver.start()
         self.web.start()
 
@@ -89,6 +97,7 @@ class Node:
         self.decoders.stop()
         self.web.stop()
         self.receiver.stop()
+        self.worklist.stop()
         self._housekeeper.stop()
         self.reader.stop()
         self._jobs.stop(_PATIENCE_S)

@@ -39,6 +39,7 @@ from node.settings import (
     StorageSettings,
     WebSettings,
     When,
+    WorklistSettings,
 )
 
 #: Mammograms are read; what a PACS sends along with them is kept, so that its queue goes on.
@@ -66,6 +67,9 @@ class Config(Settings):
         description="What happens to an instance: the first rule that matches. What no rule takes is refused (0x0122).",
     )
     completeness: CompletenessSettings = Field(default=CompletenessSettings(), description="When an exam is whole.")
+    worklist: WorklistSettings = Field(
+        default=WorklistSettings(), description="The modality worklist that says what is to come."
+    )
     reading: ReadingSettings = Field(default=ReadingSettings(), description="How exams are read.")
     storage: StorageSettings = Field(default=StorageSettings(), description="Where instances and their index are kept.")
     web: WebSettings = Field(default=WebSettings(), description="DICOMweb (QIDO-RS, WADO-RS, STOW-RS) over HTTP.")
@@ -97,6 +101,7 @@ class Config(Settings):
             *_routing_faults(self),
             *_silence_faults(self),
             *_limit_faults(self),
+            *_worklist_faults(self),
         ]
         if found:
             raise ValidationError.from_exception_data("Config", found)
@@ -190,6 +195,12 @@ def _limit_faults(config: Config) -> Iterator[InitErrorDetails]:
     if points.rule_out_percentile >= points.flag_percentile:
         location = ("reading", "operating_points", "rule_out_percentile")
         yield fault(location, points.rule_out_percentile, f"less than flag_percentile, {points.flag_percentile:g}")
+
+
+def _worklist_faults(config: Config) -> Iterator[InitErrorDetails]:
+    peer = config.worklist.peer
+    if peer is not None and peer not in config.peers:
+        yield fault(("worklist", "peer"), peer, ", ".join(config.peers) or "a name under peers; there is none")
 
 
 def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:

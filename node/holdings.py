@@ -16,6 +16,7 @@ from storage.index import Index
 from storage.outbox import Outbox
 from storage.refusals import Refusals
 from storage.schema import make_engine
+from storage.worklist import Worklist
 
 _SQLITE = "sqlite:///"
 
@@ -26,11 +27,12 @@ class NothingKept(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """The index, the outbox, and the refusals in them."""
+    """The index, the outbox, the refusals in them, and the worklist."""
 
     index: Index
     outbox: Outbox
     refusals: Refusals
+    worklist: Worklist
 
 
 @contextmanager
@@ -46,7 +48,7 @@ def opened(config: Config) -> Iterator[Holdings]:
     try:
         database = Database(engine)
         database.create_schema()
-        yield Holdings(Index(database), Outbox(database), Refusals(database))
+        yield Holdings(Index(database), Outbox(database), Refusals(database), Worklist(database))
     except SchemaMismatch as error:
         raise ConfigError(str(error)) from error
     except DatabaseUnavailable as error:

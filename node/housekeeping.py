@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from node import logs
+from node.performed import Performed
 from node.pipeline.orders import Orders
 from storage.index import Index
 from storage.objects import ObjectStore
@@ -21,8 +22,16 @@ _RETENTION_S = 3600.0
 class Housekeeper:
     """One thread. retention_days: see `StorageSettings`; None keeps everything."""
 
-    def __init__(self, index: Index, store: ObjectStore, orders: Orders, retention_days: int | None) -> None:
+    def __init__(
+        self,
+        index: Index,
+        store: ObjectStore,
+        orders: Orders,
+        performed: Performed,
+        retention_days: int | None,
+    ) -> None:
         self._index = index
+        self._performed = performed
         self._store = store
         self._orders = orders
         self._retention_days = retention_days
@@ -63,6 +72,7 @@ class Housekeeper:
     def _live(self) -> None:
         while not self._ended.wait(_TICK_S):
             try:
+                self._performed.signal(datetime.now(UTC))
                 self.complete(datetime.now(UTC))
                 if self._is_time("reconcile", _RECONCILE_S):
                     self._orders.reconcile()

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from ai.findings import Reading
-from node import holdings
+from node import holdings, scheduled
 from node.config import Config
 from node.holdings import Holdings, NothingKept
 from storage.records import Delivery, DeliveryState, Instance, Study, StudyState
+from storage.worklist import ExpectedLine
 
 #: Exams in these states wait for the node to do something.
 _WAITING = (StudyState.RECEIVING, StudyState.READING, StudyState.REPORTING, StudyState.DELIVERING)
@@ -40,12 +41,17 @@ class DestinationLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Everything at a glance. attention: what needs a person, one sentence each, most pressing first."""
+    """Everything at a glance.
+
+    missing: scheduled exams of today that never came. attention: what needs a person, one sentence each, most pressing
+    first.
+    """
 
     running: bool
     states: tuple[StateLine, ...]
     destinations: tuple[DestinationLine, ...]
     asides: int
+    missing: int
     free_bytes: int
     minimum_free_bytes: int
     attention: tuple[str, ...]
@@ -72,12 +78,13 @@ def status(config: Config) -> Status:
     now = datetime.now(UTC)
     states: tuple[StateLine, ...] = ()
     destinations = tuple(_no_delivery(name) for name in config.destinations)
-    asides = 0
+    asides = missing = 0
     try:
         with holdings.opened(config) as held:
             states = _state_lines(held, now)
             destinations = _destination_lines(config, held, now)
             asides = len(held.index.asides())
+            missing = len(missing_today(config, held, now))
     except NothingKept:
         pass
     running = holdings.node_runs(config)
@@ -87,11 +94,20 @@ def status(config: Config) -> Status:
         states=states,
         destinations=destinations,
         asides=asides,
+        missing=missing,
         free_bytes=free,
         minimum_free_bytes=config.storage.minimum_free_bytes,
         attention=(),
     )
     return replace(found, attention=tuple(_attention(found)))
+
+
+def missing_today(config: Config, held: Holdings, now: datetime) -> list[ExpectedLine]:
+    """Exams of today's worklist of which nothing came, though their time is well past."""
+    if config.worklist.peer is None:
+        return []
+    lines = held.worklist.lines(*scheduled.bounds(now.astimezone().date()))
+    return scheduled.missing(lines, now, config.worklist.missing_after_s)
 
 
 def _state_lines(held: Holdings, now: datetime) -> tuple[StateLine, ...]:
@@ -149,6 +165,8 @@ def _attention(found: Status) -> Iterable[str]:
         yield f"{held} exams are held and have no result: mammo-node exams --state HELD, then show and requeue --read"
     if failed := count.get(StudyState.UNDELIVERED, 0):
         yield f"results of {failed} exams were not delivered: see the error below; then requeue --all-undelivered"
+    if found.missing:
+        yield f"{found.missing} scheduled exams never came: mammo-node worklist --missing; ask the room or the PACS"
     if found.asides:
         yield f"{found.asides} objects were kept aside: other content under a known UID, or not understood; see the log"
 

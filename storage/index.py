@@ -303,6 +303,16 @@ class Index:
         """The number of the study's next job; never the same twice."""
         return self._count(study_instance_uid, schema.StudyRow.jobs)
 
+    def set_priority(self, study_instance_uid: str, priority: records.Priority) -> None:
+        """Make a study more urgent than it is; never less."""
+        row = schema.StudyRow
+        with self._database.transaction() as session:
+            session.execute(
+                update(row)
+                .where(row.study_instance_uid == study_instance_uid, row.priority > priority)
+                .values(priority=int(priority))
+            )
+
     def precedence(self, study_instance_uid: str) -> tuple[records.Priority, datetime]:
         """How urgent a study is, and when its last instance came."""
         columns = select(schema.StudyRow.priority, schema.StudyRow.last_received_at)

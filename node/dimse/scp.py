@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -27,6 +28,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 
 from node import logs
 from node.config import Config
+from node.dimse.mpps import MODALITY_PERFORMED_PROCEDURE_STEP
 from node.dimse.sockets import no_delay
 from node.errors import NodeError
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
@@ -74,10 +76,11 @@ class _Open:
 
 
 class Receiver:
-    """The node's listening side."""
+    """The node's listening side. handlers: of further services, as pynetdicom takes them."""
 
-    def __init__(self, config: Config, intake: Accepts) -> None:
+    def __init__(self, config: Config, intake: Accepts, *, handlers: Sequence[Any] = ()) -> None:
         self._config = config
+        self._handlers = handlers
         self._intake = intake
         self._server: ThreadedAssociationServer | None = None
         self._ae: AE | None = None
@@ -102,6 +105,7 @@ class Receiver:
             (evt.EVT_RELEASED, self._ended),
             (evt.EVT_ABORTED, self._ended),
             (evt.EVT_CONN_CLOSE, self._ended),
+            *self._handlers,
         ]
         address = (self._config.node.host, self._config.node.port)
         self._server = self._ae.start_server(address, block=False, evt_handlers=handlers)
@@ -196,6 +200,7 @@ def _application_entity(config: Config) -> AE:
     ae.dimse_timeout = config.network.dimse_timeout_s
     ae.network_timeout = config.network.network_timeout_s
     ae.add_supported_context(_VERIFICATION)
+    ae.add_supported_context(MODALITY_PERFORMED_PROCEDURE_STEP)
     for context in AllStoragePresentationContexts:
         ae.add_supported_context(str(context.abstract_syntax), TRANSFER_SYNTAXES)
     return ae

@@ -19,15 +19,15 @@ from node.errors import DeliveryError, PermanentDelivery, RetriableDelivery
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.settings import Peer
 
-_UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
+UNCOMPRESSED = (str(ExplicitVRLittleEndian), str(ImplicitVRLittleEndian))
 #: The presentation contexts of a C-ECHO.
-VERIFICATION = tuple(("1.2.840.10008.1.1", syntax) for syntax in _UNCOMPRESSED)
+VERIFICATION = tuple(("1.2.840.10008.1.1", syntax) for syntax in UNCOMPRESSED)
 
 
 def echo(peer: Peer, calling_ae_title: str) -> None:
     """C-ECHO. Raises a DeliveryError that says how far it got."""
-    with _association(peer, calling_ae_title, VERIFICATION) as association:
-        status = association.send_c_echo()
+    with association(peer, calling_ae_title, VERIFICATION) as opened:
+        status = opened.send_c_echo()
         error = judge(status)
         if error is not None:
             raise error
@@ -43,11 +43,11 @@ def store(objects: Sequence[Outgoing], peer: Peer, calling_ae_title: str) -> Ite
         return
     try:
         wanted = _contexts(objects)
-        with _association(peer, calling_ae_title, wanted) as association:
+        with association(peer, calling_ae_title, wanted) as opened:
             while waiting:
-                if not association.is_established:
+                if not opened.is_established:
                     raise RetriableDelivery("the association ended before this object was sent")
-                yield _store_one(association, waiting[0])
+                yield _store_one(opened, waiting[0])
                 waiting.pop(0)
     except DeliveryError as error:
         yield from (Sent(sop_instance_uid=item.sop_instance_uid, status=error.status, error=error) for item in waiting)
@@ -93,12 +93,13 @@ def _contexts(objects: Sequence[Outgoing]) -> list[tuple[str, str]]:
 
 def proposed(transfer_syntax_uid: str) -> tuple[str, ...]:
     """The transfer syntaxes in which an object is proposed that is held in this one, each in a context of its own."""
-    others = _UNCOMPRESSED if transfer_syntax_uid in _UNCOMPRESSED else ()
+    others = UNCOMPRESSED if transfer_syntax_uid in UNCOMPRESSED else ()
     return tuple(dict.fromkeys((transfer_syntax_uid, *others)))
 
 
 @contextmanager
-def _association(peer: Peer, calling_ae_title: str, contexts: Sequence[tuple[str, str]]) -> Iterator[Association]:
+def association(peer: Peer, calling_ae_title: str, contexts: Sequence[tuple[str, str]]) -> Iterator[Association]:
+    """An association for the length of the block. contexts: abstract and transfer syntax. Raises DeliveryError."""
     ae = AE(calling_ae_title)
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
@@ -106,7 +107,7 @@ def _association(peer: Peer, calling_ae_title: str, contexts: Sequence[tuple[str
     ae.acse_timeout = peer.association_timeout_s
     ae.dimse_timeout = peer.dimse_timeout_s
     ae.network_timeout = peer.network_timeout_s
-    association = ae.associate(
+    opened = ae.associate(
         peer.host,
         peer.port,
         contexts=[build_context(abstract, syntax) for abstract, syntax in contexts],
@@ -114,13 +115,13 @@ def _association(peer: Peer, calling_ae_title: str, contexts: Sequence[tuple[str
         max_pdu=peer.maximum_pdu_bytes,
         evt_handlers=[(evt.EVT_CONN_OPEN, no_delay)],
     )
-    if not association.is_established:
-        raise _not_established(association, peer)
+    if not opened.is_established:
+        raise _not_established(opened, peer)
     try:
-        yield association
+        yield opened
     finally:
-        if association.is_established:
-            association.release()
+        if opened.is_established:
+            opened.release()
 
 
 def _not_established(association: Association, peer: Peer) -> DeliveryError:

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from node import logs
 from node.pipeline.jobs import Job, Stage
 from node.pipeline.rooms import Rooms, tell
+from node.scheduled import contradiction
 from storage.index import Index
 from storage.outbox import Outbox
-from storage.records import DeliveryState, StudyState
+from storage.records import DeliveryState, Priority, StudyState
+from storage.worklist import Worklist
 
 log = logs.get(__name__)
 
@@ -29,6 +31,15 @@ class Orders:
             revision = index.close_study(study_instance_uid, datetime.now(UTC), anyway=anyway)
             if revision is None:
                 return None
+            scheduled = Worklist(self._rooms.database.joining(session)).expected(study_instance_uid)
+            study = index.study(study_instance_uid)
+            doubt = contradiction(study, scheduled) if study is not None and not anyway else ""
+            if doubt:
+                index.advance(study_instance_uid, revision, {StudyState.READING: StudyState.HELD})
+                tell(index, study_instance_uid, revision, "complete", f"held for a person: {doubt}")
+                return None
+            if any(each.urgent for each in scheduled):
+                index.set_priority(study_instance_uid, Priority.URGENT)
             tell(index, study_instance_uid, revision, "complete", f"whole; revision {revision} will be read")
             self._rooms.enqueue(session, Stage.READ, study_instance_uid, revision)
         self._rooms.passed("complete: committed")
