@@ -10,10 +10,12 @@ from datetime import UTC, datetime
 from ai.findings import Reading
 from node import holdings, waiting
 from node.config import Config
+from node.examinations import scheduled
 from node.holdings import Holdings, NothingKept
 from node.upkeep import Upkeep, attention, upkeep
 from storage.commitments import RequestState
 from storage.records import Delivery, DeliveryState, Instance, Study, StudyState
+from storage.worklist import ExpectedLine
 
 #: Exams in these states wait for the node to do something.
 _WAITING = (StudyState.RECEIVING, StudyState.READING, StudyState.REPORTING, StudyState.DELIVERING)
@@ -48,7 +50,8 @@ class DestinationLine:
 class Status:
     """Everything at a glance. attention: what needs a person, one sentence each, most pressing first.
 
-    commitments: requests of others that we keep instances, by where they stand.
+    commitments: requests of others that we keep instances, by where they stand. missing: scheduled exams of today that
+    never came.
     """
 
     running: bool
@@ -57,6 +60,7 @@ class Status:
     asides: int
     not_forwarded: int
     commitments: dict[str, int]
+    missing: int
     free_bytes: int
     minimum_free_bytes: int
     upkeep: Upkeep
@@ -85,7 +89,7 @@ def status(config: Config) -> Status:
     now = datetime.now(UTC)
     states: tuple[StateLine, ...] = ()
     destinations = tuple(_no_delivery(name) for name in config.destinations)
-    asides = not_forwarded = 0
+    asides = not_forwarded = missing = 0
     commitments: dict[str, int] = {}
     kept = Upkeep()
     try:
@@ -95,6 +99,7 @@ def status(config: Config) -> Status:
             asides = len(held.index.asides())
             not_forwarded = len(held.forwards.failed_studies())
             commitments = {str(state): count for state, count in held.commitments.request_counts().items()}
+            missing = len(missing_today(config, held, now))
             kept = upkeep(config, held)
     except NothingKept:
         pass
@@ -107,12 +112,21 @@ def status(config: Config) -> Status:
         asides=asides,
         not_forwarded=not_forwarded,
         commitments=commitments,
+        missing=missing,
         free_bytes=free,
         minimum_free_bytes=config.storage.minimum_free_bytes,
         upkeep=kept,
         attention=(),
     )
     return replace(found, attention=tuple(_attention(found)))
+
+
+def missing_today(config: Config, held: Holdings, now: datetime) -> list[ExpectedLine]:
+    """Exams of today's worklist of which nothing came, though their time is well past."""
+    if config.worklist.peer is None:
+        return []
+    lines = held.worklist.lines(*scheduled.bounds(now.astimezone().date()))
+    return scheduled.missing(lines, now, config.worklist.missing_after_s)
 
 
 def _state_lines(held: Holdings, now: datetime) -> tuple[StateLine, ...]:
@@ -192,6 +206,8 @@ def _attention(found: Status) -> Iterable[str]:
             f"{held} results are held: the archive has their exams under another patient; look (mammo-node show), then "
             "requeue, which asks it again, or release"
         )
+    if found.missing:
+        yield f"{found.missing} scheduled exams never came: mammo-node worklist --missing; ask the room or the PACS"
     if found.asides:
         yield f"{found.asides} objects were kept aside: other content under a known UID, or not understood; see the log"
 
