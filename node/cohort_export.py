@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -29,12 +29,16 @@ class Exported:
     model: str
 
 
-def exported(held: Holdings, pseudonyms: Pseudonyms) -> Exported:
-    """Every answered exam, by woman and round. Scores are of one model: that of the newest reading."""
+def exported(held: Holdings, pseudonyms: Pseudonyms, read: Callable[[], Iterable[ReadExam]] | None = None) -> Exported:
+    """Every answered exam, by woman and round. Scores are of one model: that of the newest reading.
+
+    read: gives the exams, by patient and date, where they are not those that count.
+    """
+    read = read or held.cohort.read_exams
     facts = held.cohort.facts()
     left_out: Counter[str] = Counter()
-    scale = _scale(held.cohort.read_exams())
-    rows = list(_rows(held.cohort.read_exams(), pseudonyms, scale, left_out))
+    scale = _scale(read())
+    rows = list(_rows(read(), pseudonyms, scale, left_out))
     rows = [row | _told(facts.get(row["exam_id"])) for row in rows]
     schema = {name: column.kind.dtype for name, column in COLUMNS.items()}
     # by pseudonym: the order of identity numbers would tell of them

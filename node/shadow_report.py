@@ -11,6 +11,7 @@ from storage.shadows import Answers
 
 #: Rows and columns of the matrix: bands 1–10, and exams that were not read.
 LABELS = (*map(str, range(1, 11)), "not read")
+_CATEGORIES = tuple(map(str, Category))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,8 @@ class ShadowReport:
     """matrix: exams by live band (rows) and shadow band (columns), in the order of `LABELS`.
 
     same_band, within_one_band, same_category: shares of the exams that both read, 0–1; None when there are none.
+    band_kappa, category_kappa: Cohen's kappa of those exams, of bands with quadratic weights (Psychol Bull
+    1968;70:213); 1 is full agreement, 0 what chance gives; None where both always say the same one thing.
     """
 
     shadow: str
@@ -37,6 +40,8 @@ class ShadowReport:
     same_band: float | None
     within_one_band: float | None
     same_category: float | None
+    band_kappa: float | None
+    category_kappa: float | None
     changes: tuple[Change, ...]
 
 
@@ -59,12 +64,31 @@ def _report(shadow: str, answers: Sequence[Answers]) -> ShadowReport:
         same_band=_share([each == 0 for each in apart]),
         within_one_band=_share([each <= 1 for each in apart]),
         same_category=_share([each.live_category == each.category for each in both]),
+        band_kappa=kappa([(each.live_band or 0, each.band or 0) for each in both]),
+        category_kappa=kappa(
+            [(_CATEGORIES.index(each.live_category), _CATEGORIES.index(each.category)) for each in both], weighted=False
+        ),
         changes=(
             _change("ruled out", answers, Category.NEGATIVE),
             _change("flagged", answers, Category.SUSPICIOUS),
             _change("not read", answers, Category.NOT_READ),
         ),
     )
+
+
+def kappa(pairs: Sequence[tuple[int, int]], *, weighted: bool = True) -> float | None:
+    """Cohen's kappa of pairs of numbers; weighted: disagreement counts by its square, else all of it alike."""
+    if not pairs:
+        return None
+    counts = Counter(pairs)
+    ones, twos = Counter(one for one, _ in pairs), Counter(two for _, two in pairs)
+
+    def apart(one: int, two: int) -> int:
+        return (one - two) ** 2 if weighted else int(one != two)
+
+    seen = sum(apart(*pair) * count for pair, count in counts.items()) / len(pairs)
+    by_chance = sum(apart(one, two) * ones[one] * twos[two] for one in ones for two in twos) / len(pairs) ** 2
+    return 1 - seen / by_chance if by_chance else None
 
 
 def _label(band: int | None) -> str:

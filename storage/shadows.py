@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
@@ -56,3 +56,13 @@ class Shadows:
         query = select(*columns).where(row.saved_at >= (since or _EVER)).order_by(row.saved_at, row.study_instance_uid)
         with self._database.transaction() as session:
             return [Answers(**found._mapping) for found in session.execute(query)]
+
+    def latest(self) -> tuple[str, Mapping[str, str]]:
+        """Which model and calibration read last, and its readings as JSON, by Study Instance UID; "" without any."""
+        row = ShadowReadingRow
+        newest = select(row.shadow).order_by(row.saved_at.desc(), row.study_instance_uid).limit(1)
+        with self._database.transaction() as session:
+            shadow = session.scalar(newest) or ""
+            query = select(row.study_instance_uid, row.reading_json).where(row.shadow == shadow)
+            found = session.execute(query.order_by(row.study_instance_uid, row.revision)).all()
+            return shadow, {each.study_instance_uid: each.reading_json for each in found}

@@ -8,19 +8,22 @@ from typing import Annotated
 
 import typer
 
-from node import console, holdings, promotions, shadow_report
+from node import console, holdings, promotions, shadow_replay, shadow_report
 from node.calibrations import Calibrations
 from node.commands._decisions import ByOption, ReasonOption
+from node.commands.strategies import SHOWN, StrategyOption, told, wanted_variants
 from node.config import Config
 from node.console import ConfigOption, ExitCode, JsonOption
 from node.decisions import Decisions, Entry
 from node.errors import ConfigError
 from node.in_force import in_force
 from node.pipeline.shadowing import shadow_settings
+from node.pseudonyms import Pseudonyms
+from node.shadow_replay import ShadowReplay
 from node.shadow_report import LABELS, ShadowReport
 
 _GROUP = typer.Typer(
-    help="Compare what reads in the shadow with the live model; promote and rollback are commands below it.",
+    help="Compare what reads in the shadow with the live model; strategies, promote and rollback are below it.",
     invoke_without_command=True,
 )
 
@@ -86,6 +89,47 @@ def rollback(by: ByOption, reason: ReasonOption, config: ConfigOption = None, js
     _tell(settings, [entry], json)
 
 
+@_GROUP.command("strategies")
+def strategies(
+    *,
+    strategy: StrategyOption = None,
+    draws: Annotated[int, typer.Option("--draws", min=0, help="Bootstrap samples of women; 0: no intervals.")] = 0,
+    config: ConfigOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Replay ways of combining the AI with the readers: with the live answers, and with the shadow's.
+
+    On exams that the shadow read and whose decisions and outcome were imported. Thresholds are quantiles of these
+    exams, each model's own. Ends with 2 where there are none.
+    """
+    settings = console.configuration(config)
+    with holdings.opened(settings) as held:
+        pseudonyms = Pseudonyms(settings.storage.pseudonym_key_file)
+        found = shadow_replay.replay(held, pseudonyms, wanted_variants(strategy or []), draws=draws)
+    if json:
+        console.print_json(found)
+    else:
+        _show_replay(found)
+
+
+def _show_replay(found: ShadowReplay) -> None:
+    about = found.live
+    console.say(f"{found.shadow}, against the live model on the same exams", style="bold")
+    console.say(f"{about.exams} exams of {about.women} women; {about.sdc} SDC, {about.ic} IC")
+    for why, count in found.left_out.items():
+        console.say(f"left out, {why}: {count}")
+    titles = [title for title, _ in SHOWN.values()]
+    made = console.table("strategy", *titles, right=titles)
+    lines = []
+    for live, other in zip(found.live.results, found.other.results, strict=True):
+        pairs = (
+            f"{told(live.metrics[name], decimals)} → {told(other.metrics[name], decimals)}"
+            for name, (_, decimals) in SHOWN.items()
+        )
+        lines.append((live.name, *pairs))
+    console.out().print(console.rows(made, lines))
+
+
 def _calibrate(settings: Config, wanted: str, by: str, reason: str) -> Entry:
     model = in_force(shadow_settings(settings.reading, settings.shadow)).model
     kept = Calibrations(settings.reading.calibration_folder)
@@ -112,6 +156,9 @@ def _show(found: ShadowReport) -> None:
     if found.same_band is not None:
         shares = (found.same_band, found.within_one_band or 0.0, found.same_category or 0.0)
         console.say("same band {:.1%}, within one band {:.1%}, same category {:.1%}".format(*shares))
+    kappas = (("bands (quadratic weights)", found.band_kappa), ("categories", found.category_kappa))
+    if any(kappa is not None for _, kappa in kappas):
+        console.say("kappa: " + ", ".join(f"{of} {kappa:.2f}" for of, kappa in kappas if kappa is not None))
     made = console.table("", "live", "shadow", "gained", "lost", right=("live", "shadow", "gained", "lost"))
     changes = [(each.what, each.live, each.shadow, each.gained, each.lost) for each in found.changes]
     console.out().print(console.rows(made, changes))

@@ -29,7 +29,7 @@ from node.errors import ConfigError
 _Table = Annotated[
     Path | None, typer.Argument(metavar="COHORT", help=f"Cohort table, CSV or Parquet, with {', '.join(NEEDED)}.")
 ]
-_Strategy = Annotated[
+StrategyOption = Annotated[
     list[str] | None,
     typer.Option("--strategy", help='One of them, as "s2" or "s2 lower=0.65"; may be repeated. Without it, all.'),
 ]
@@ -52,7 +52,7 @@ _Published = Annotated[
 ]
 
 #: What a terminal has room for: metric → heading and decimals.
-_SHOWN: Mapping[str, tuple[str, int]] = {
+SHOWN: Mapping[str, tuple[str, int]] = {
     "reads": ("reads", 2),
     "consensus_pct": ("consensus %", 2),
     "recall_pct_mid": ("recall %", 2),
@@ -91,7 +91,7 @@ class _Answer:
 def strategies(
     cohort_table: _Table = None,
     *,
-    strategy: _Strategy = None,
+    strategy: StrategyOption = None,
     by: _By = "",
     draws: _Draws = 2000,
     seed: _Seed = 1,
@@ -115,7 +115,7 @@ def strategies(
     costs: tuple[Lost, ...] = ()
     if found is not None:
         assumptions = Assumptions(recall_of_flagged, consensus_cost)
-        variants = _variants(strategy or [])
+        variants = wanted_variants(strategy or [])
         comparisons = tuple(_comparisons(found, variants, assumptions, (draws, seed), by))
         costs = tuple(losses.lost(found, variants, assumptions))
     answer = _answer(found, (comparisons, costs), publication.reproduce() if published else [])
@@ -131,7 +131,8 @@ def strategies(
         _show(answer)
 
 
-def _variants(wanted: Sequence[str]) -> tuple[Variant, ...]:
+def wanted_variants(wanted: Sequence[str]) -> tuple[Variant, ...]:
+    """Those named, or all. Raises ConfigError."""
     try:
         return tuple(each for text in wanted for each in offer.parse(text)) or offer.everything()
     except ValueError as error:
@@ -204,10 +205,10 @@ def _show_comparison(found: Comparison) -> None:
         f"{found.sdc} SDC, {found.ic} IC; recalled of single positives without cancer {found.recall_of_others:.1%}",
         style="bold",
     )
-    titles = [title for title, _ in _SHOWN.values()]
+    titles = [title for title, _ in SHOWN.values()]
     made = console.table("strategy", *titles, right=titles)
     lines = [
-        (result.name, *(_told(result.metrics[name], decimals) for name, (_, decimals) in _SHOWN.items()))
+        (result.name, *(told(result.metrics[name], decimals) for name, (_, decimals) in SHOWN.items()))
         for result in found.results
     ]
     console.out().print(console.rows(made, lines))
@@ -216,7 +217,8 @@ def _show_comparison(found: Comparison) -> None:
     )
 
 
-def _told(estimate: Estimate, decimals: int) -> str:
+def told(estimate: Estimate, decimals: int) -> str:
+    """A metric for a table."""
     return "–" if estimate.value is None else f"{estimate.value:.{decimals}f}"
 
 
