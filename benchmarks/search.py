@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import text
@@ -22,6 +22,9 @@ from node.query import Key, Matching
 from node.search import Search
 from storage.catalogue import Catalogue, Level, _text
 from storage.database import Database
+from storage.figures import Figures
+from storage.index import Index
+from storage.records import StudyState
 from storage.schema import make_engine
 from tests.support_exams import view
 
@@ -45,6 +48,17 @@ _FILLING = (
     "insert into found_instance (sop_instance_uid, study_instance_uid, series_instance_uid, sop_class_uid, attributes) "
     "select study_instance_uid || '.1.1', study_instance_uid, study_instance_uid || '.1', :sop_class, "
     f"replace(:instance, '{_UID}', study_instance_uid) from found_study",
+    "insert into study (study_instance_uid, state, revision, failures, jobs, priority, first_received_at, "
+    "last_received_at, changed_at, patient_id, issuer_of_patient_id, accession_number, study_date) "
+    "select study_instance_uid, 'ANSWERED', 1, 0, 1, 1, :long_ago, :long_ago, :long_ago, patient_id, '', "
+    "accession_number, study_date from found_study",
+    "insert into result_object (sop_instance_uid, sop_class_uid, study_instance_uid, series_instance_uid, revision, "
+    "kind, options, part, path, sha256, size_bytes, created_at, error) "
+    "select study_instance_uid || '.2.1', :sop_class, study_instance_uid, study_instance_uid || '.2', 1, "
+    "'summary_sc', '', '', 'x', '', 1, :long_ago, '' from found_study",
+    "insert into delivery (sop_instance_uid, destination, study_instance_uid, revision, kind, state, attempts, due_at, "
+    "last_error, asks, released) select sop_instance_uid, 'pacs', study_instance_uid, 1, kind, 'DELIVERED', 1, "
+    "created_at, '', 0, false from result_object",
 )
 
 
@@ -56,6 +70,7 @@ def main() -> None:
         database.create_schema()
         fill(database, exams)
         measure(Catalogue(database), exams)
+        watch(database)
         database.engine.dispose()
 
 
@@ -72,6 +87,7 @@ def fill(database: Database, exams: int) -> None:
         "series": _text(template.series),
         "instance": _text(template.instance),
         "sop_class": template.sop_class_uid,
+        "long_ago": "2020-01-01 00:00:00+00:00",
     }
     days = [{"k": k, "day": f"{date(2010, 1, 1) + timedelta(days=k):%Y%m%d}"} for k in range(_DAYS)]
     with database.engine.begin() as connection:
@@ -114,6 +130,23 @@ def measure(catalogue: Catalogue, exams: int) -> None:
         wall, cpu = (statistics.median(each[which] * 1000 for each in took) for which in (0, 1))
         fastest = min(each[0] for each in took) * 1000
         print(f"{told:25} {wall:9.1f} ms, fastest {fastest:9.1f}, CPU here {cpu:7.1f}; {count} matches")
+
+
+def watch(database: Database) -> None:
+    """What `exams` and `status` ask."""
+    index, figures = Index(database), Figures(database)
+    asked: dict[str, Callable[[], object]] = {
+        "first page of exams": lambda: index.studies(limit=100),
+        "exams in a state": lambda: index.studies([StudyState.ANSWERED], 100),
+        "exams that are whole": lambda: index.due_studies(datetime.now(UTC)),
+        "exams by state": index.state_counts,
+        "deliveries, counted": figures.deliveries,
+        "oldest delivery": figures.oldest_deliveries,
+        "last errors": figures.last_errors,
+    }
+    for told, ask in asked.items():
+        took = [timed(ask)[0] * 1000 for _ in range(7)]
+        print(f"{told:25} {statistics.median(took):9.1f} ms, fastest {min(took):9.1f}")
 
 
 def timed(what: Callable[[], object]) -> tuple[float, float]:

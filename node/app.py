@@ -12,10 +12,13 @@ from node.books import NODE_ENDED, Books
 from node.config import Config
 from node.dimse import commitment
 from node.dimse.commitment_scp import CommitmentProvider
+from node.dimse.mpps import PerformedSteps
 from node.dimse.query_scp import QueryProvider
 from node.dimse.scp import Receiver
 from node.dimse.scu import Handler
 from node.errors import ConfigError
+from node.examinations.performed import Performed
+from node.examinations.worklist import WorklistKeeper
 from node.health import Health
 from node.housekeeping import Housekeeper
 from node.intake import Intake
@@ -46,6 +49,7 @@ from storage.ledger import Ledger
 from storage.outbox import Outbox
 from storage.schema import make_engine
 from storage.workers import DatabaseSlot, FileSlot, Slot, SlotTaken, Workers
+from storage.worklist import Worklist
 
 log = logs.get(__name__)
 
@@ -91,6 +95,9 @@ class Node:
         self.metrics = Metrics(config, self.database, self.health)
         self.ledger = Ledger(self.database)
         self.books = Books(self.ledger, self.metrics.count_instance)
+        worklist = Worklist(self.database)
+        self.worklist = WorklistKeeper(config, worklist)
+        self._performed = Performed(self.index, worklist)
         self._commitment = CommitmentProvider(config, self.database, self.store)
         self.receiver = Receiver(config, self.intake, self._handlers(Committing(rooms)), self.books)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
@@ -100,7 +107,12 @@ class Node:
 
     def _handlers(self, committing: Committing) -> list[Handler]:
         query = QueryProvider(self.config, self.database, self.store)
-        return [*self._commitment.handlers(), *commitment.listening(committing.answered), *query.handlers()]
+        return [
+            *self._commitment.handlers(),
+            *commitment.listening(committing.answered),
+            *query.handlers(),
+            *PerformedSteps(self._performed, self.config).handlers(),
+        ]
 
     def _web_rooms(self) -> WebRooms:
         held = Holdings(Catalogue(self.database), self.store)
@@ -142,8 +154,10 @@ class Node:
             self.config.storage,
             self._heartbeat,
             keep_books=Bookkeeper(self.config, self.database).keep,
+            hasten=self._performed.signal,
         )
         self._housekeeper.start()
+        self.worklist.start(self._heartbeat)
         if Role.RECEIVE in self.roles:
             self.receiver.start()
             self._commitment.start()
@@ -194,6 +208,7 @@ class Node:
         self.web.stop()
         self._commitment.stop()
         self.receiver.stop()
+        self.worklist.stop()
         if self._housekeeper is not None:
             self._housekeeper.stop()
         self.readers.stop()

@@ -42,6 +42,7 @@ from node.settings_query import QuerySettings
 from node.settings_routing import SENDER, OtherReading, Rule, When
 from node.settings_shadow import ShadowSettings
 from node.settings_storage import PipelineSettings, StorageSettings
+from node.settings_worklist import WorklistSettings
 
 #: Mammograms are read; what a PACS sends along with them is kept, so that its queue goes on.
 _DEFAULT_ROUTING = (
@@ -74,6 +75,9 @@ class Config(Settings):
     )
     query: QuerySettings = Field(default=QuerySettings(), description="Queries and retrievals of others, over DIMSE.")
     completeness: CompletenessSettings = Field(default=CompletenessSettings(), description="When an exam is whole.")
+    worklist: WorklistSettings = Field(
+        default=WorklistSettings(), description="The modality worklist that says what is to come."
+    )
     reading: ReadingSettings = Field(default=ReadingSettings(), description="How exams are read.")
     shadow: ShadowSettings = Field(
         default=ShadowSettings(), description="What reads every exam in the shadow of the live model."
@@ -147,6 +151,7 @@ class Config(Settings):
             *config_routing.faults(self.routing, self),
             *_limit_faults(self),
             *_sharing_faults(self),
+            *_worklist_faults(self),
         ]
         if found:
             raise ValidationError.from_exception_data("Config", found)
@@ -273,6 +278,12 @@ def _sharing_faults(config: Config) -> Iterator[InitErrorDetails]:
     if endpoint.scheme == "http" and not _is_loopback(endpoint.hostname or ""):
         text = "https; patients' data would leave this machine unencrypted"
         yield fault(("storage", "bucket", "endpoint"), config.storage.bucket.endpoint, text)
+
+
+def _worklist_faults(config: Config) -> Iterator[InitErrorDetails]:
+    peer = config.worklist.peer
+    if peer is not None and peer not in config.peers:
+        yield fault(("worklist", "peer"), peer, ", ".join(config.peers) or "a name under peers; there is none")
 
 
 def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:

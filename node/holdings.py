@@ -25,6 +25,7 @@ from storage.schema import make_engine
 from storage.shadows import Shadows
 from storage.sweeps import Sweeps
 from storage.workers import Worker, Workers
+from storage.worklist import Worklist
 
 _SQLITE = "sqlite:///"
 
@@ -47,6 +48,7 @@ class Holdings:
     drift: Drift
     shadows: Shadows
     forwards: Forwards
+    worklist: Worklist
     database: Database
 
     @classmethod
@@ -63,6 +65,7 @@ class Holdings:
             drift=Drift(database),
             shadows=Shadows(database),
             forwards=Forwards(database),
+            worklist=Worklist(database),
             database=database,
         )
 

@@ -60,8 +60,9 @@ class Housekeeper:
         leader: Leader,
         *,
         keep_books: Callable[[datetime], None] = lambda _now: None,
+        hasten: Callable[[datetime], None] = lambda _now: None,
     ) -> None:
-        """keep_books: called every hour."""
+        """keep_books: called every hour. hasten: called every time before it is looked which exams are whole."""
         self._index = Index(database)
         self._catalogue = Catalogue(database)
         self._sweeps = Sweeps(database)
@@ -69,7 +70,7 @@ class Housekeeper:
         self._orders = orders
         self._settings = settings
         self._leader = leader
-        self._keep_books = keep_books
+        self._keep_books, self._hasten = keep_books, hasten
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live, name="housekeeper", daemon=True)
         self._last: dict[str, float] = {}
@@ -117,6 +118,7 @@ class Housekeeper:
                 log.exception("housekeeping failed")
 
     def _lead(self) -> None:
+        self._hasten(datetime.now(UTC))
         self.complete(datetime.now(UTC))
         self._orders.forward()
         if self._clock.went_back():

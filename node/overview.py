@@ -10,10 +10,13 @@ from datetime import UTC, datetime
 from ai.findings import Reading
 from node import holdings, waiting
 from node.config import Config
+from node.examinations import scheduled
 from node.holdings import Holdings, NothingKept
 from node.upkeep import Upkeep, attention, upkeep
 from storage.commitments import RequestState
-from storage.records import Delivery, DeliveryState, Instance, Study, StudyState
+from storage.figures import Figures
+from storage.records import DeliveryState, Instance, Study, StudyState
+from storage.worklist import ExpectedLine
 
 #: Exams in these states wait for the node to do something.
 _WAITING = (StudyState.RECEIVING, StudyState.READING, StudyState.REPORTING, StudyState.DELIVERING)
@@ -48,7 +51,8 @@ class DestinationLine:
 class Status:
     """Everything at a glance. attention: what needs a person, one sentence each, most pressing first.
 
-    commitments: requests of others that we keep instances, by where they stand.
+    commitments: requests of others that we keep instances, by where they stand. missing: scheduled exams of today that
+    never came.
     """
 
     running: bool
@@ -57,6 +61,7 @@ class Status:
     asides: int
     not_forwarded: int
     commitments: dict[str, int]
+    missing: int
     free_bytes: int
     minimum_free_bytes: int
     upkeep: Upkeep
@@ -85,16 +90,17 @@ def status(config: Config) -> Status:
     now = datetime.now(UTC)
     states: tuple[StateLine, ...] = ()
     destinations = tuple(_no_delivery(name) for name in config.destinations)
-    asides = not_forwarded = 0
+    asides = not_forwarded = missing = 0
     commitments: dict[str, int] = {}
     kept = Upkeep()
     try:
         with holdings.opened(config) as held:
             states = _state_lines(held, now)
             destinations = _destination_lines(config, held, now)
-            asides = len(held.index.asides())
+            asides = Figures(held.database).asides()
             not_forwarded = len(held.forwards.failed_studies())
             commitments = {str(state): count for state, count in held.commitments.request_counts().items()}
+            missing = len(missing_today(config, held, now))
             kept = upkeep(config, held)
     except NothingKept:
         pass
@@ -107,12 +113,21 @@ def status(config: Config) -> Status:
         asides=asides,
         not_forwarded=not_forwarded,
         commitments=commitments,
+        missing=missing,
         free_bytes=free,
         minimum_free_bytes=config.storage.minimum_free_bytes,
         upkeep=kept,
         attention=(),
     )
     return replace(found, attention=tuple(_attention(found)))
+
+
+def missing_today(config: Config, held: Holdings, now: datetime) -> list[ExpectedLine]:
+    """Exams of today's worklist of which nothing came, though their time is well past."""
+    if config.worklist.peer is None:
+        return []
+    lines = held.worklist.lines(*scheduled.bounds(now.astimezone().date()))
+    return scheduled.missing(lines, now, config.worklist.missing_after_s)
 
 
 def _state_lines(held: Holdings, now: datetime) -> tuple[StateLine, ...]:
@@ -130,37 +145,34 @@ def _state_lines(held: Holdings, now: datetime) -> tuple[StateLine, ...]:
 
 
 def _destination_lines(config: Config, held: Holdings, now: datetime) -> tuple[DestinationLine, ...]:
-    deliveries = [*held.outbox.deliveries(), *held.forwards.deliveries()]
-    names = dict.fromkeys([*config.destinations, *(item.destination for item in deliveries)])
+    figures = Figures(held.database)
+    counts: dict[str, Counter[str]] = {name: Counter() for name in config.destinations}
+    for (name, state), count in figures.deliveries().items():
+        counts.setdefault(name, Counter())[state] += count
+    for name, states in held.forwards.counts().items():
+        counts.setdefault(name, Counter()).update(states)
+    made, came, sent = figures.oldest_deliveries(), held.forwards.oldest(), figures.oldest_uncommitted()
+    errors = figures.last_errors()
     return tuple(
-        _destination_line(held, name, [item for item in deliveries if item.destination == name], now) for name in names
+        DestinationLine(
+            destination=name,
+            counts=dict(states),
+            oldest_waiting_s=_since(now, made.get(name), came.get(name)),
+            last_error=errors.get(name, ""),
+            oldest_uncommitted_s=_since(now, sent.get(name)),
+        )
+        for name, states in counts.items()
     )
+
+
+def _since(now: datetime, *moments: datetime | None) -> float | None:
+    """Seconds since the earliest of them."""
+    known = [each for each in moments if each is not None]
+    return (now - min(known)).total_seconds() if known else None
 
 
 def _no_delivery(name: str) -> DestinationLine:
     return DestinationLine(destination=name, counts={}, oldest_waiting_s=None, last_error="")
-
-
-def _destination_line(held: Holdings, name: str, mine: Sequence[Delivery], now: datetime) -> DestinationLine:
-    pending = [item for item in mine if item.state is DeliveryState.PENDING]
-    failed = [item for item in mine if item.state is DeliveryState.FAILED]
-    uncommitted = [item for item in mine if item.state is DeliveryState.UNCOMMITTED]
-    sent = [item.delivered_at for item in uncommitted if item.delivered_at]
-    erring = [item for item in (*pending, *uncommitted, *failed) if item.last_error]
-    since = [
-        result.created_at
-        for study in {item.study_instance_uid for item in pending}
-        for result in held.outbox.results(study)
-        if result.sop_instance_uid in {item.sop_instance_uid for item in pending}
-    ]
-    since += [moment for destination, moment in held.forwards.oldest().items() if destination == name]
-    return DestinationLine(
-        destination=name,
-        counts=dict(Counter(str(item.state) for item in mine)),
-        oldest_waiting_s=(now - min(since)).total_seconds() if since else None,
-        last_error=max(erring, key=lambda item: item.due_at).last_error if erring else "",
-        oldest_uncommitted_s=(now - min(sent)).total_seconds() if sent else None,
-    )
 
 
 def _attention(found: Status) -> Iterable[str]:
@@ -192,14 +204,16 @@ def _attention(found: Status) -> Iterable[str]:
             f"{held} results are held: the archive has their exams under another patient; look (mammo-node show), then "
             "requeue, which asks it again, or release"
         )
+    if found.missing:
+        yield f"{found.missing} scheduled exams never came: mammo-node worklist --missing; ask the room or the PACS"
     if found.asides:
         yield f"{found.asides} objects were kept aside: other content under a known UID, or not understood; see the log"
 
 
-def exam_lines(held: Holdings, states: Sequence[StudyState]) -> list[ExamLine]:
+def exam_lines(held: Holdings, states: Sequence[StudyState], limit: int | None = None) -> list[ExamLine]:
     """The exams in any of `states`, last received first; studies that are only stored are no exams."""
     now = datetime.now(UTC)
-    return [_exam_line(held, study, now) for study in held.index.studies(states)]
+    return [_exam_line(held, study, now) for study in held.index.studies(states, limit)]
 
 
 def _exam_line(held: Holdings, study: Study, now: datetime) -> ExamLine:

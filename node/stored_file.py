@@ -16,6 +16,9 @@ from node.errors import BadQuery, NotFound, NotUsable
 
 PIXEL_DATA = "7FE00010"
 _UNDEFINED = 0xFFFFFFFF
+#: What says where frames are; pydicom reads a value only when asked for it, and raises then if it cannot.
+_OF_PIXELS = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames")
+_TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
 _DEFER_BYTES = 64 * 1024  # longer values stay in the file until they are asked for
 
 
@@ -78,13 +81,13 @@ class StoredFile:
         """The bytes of a compressed frame (counted from 1), found by its offset. Raises NotUsable."""
         if self.pixels is None:
             raise NotUsable("the file has no encapsulated pixel data")
-        tables = [self.header.get(name) for name in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")]
-        extended = (tables[0], tables[1]) if tables[0] and tables[1] else None
         try:
+            tables = [self.header.get(name) for name in _TABLES]
+            extended = (tables[0], tables[1]) if tables[0] and tables[1] else None
             with self.path.open("rb") as file:
                 file.seek(self.pixels.offset)
                 return get_frame(file, number - 1, extended_offsets=extended, number_of_frames=self.frames)
-        except (ValueError, struct.error, OSError, StopIteration) as error:
+        except (ValueError, TypeError, NotImplementedError, struct.error, OSError, StopIteration) as error:
             raise NotUsable(f"frame {number} cannot be found in the file: {type(error).__name__}") from error
 
     @property
@@ -118,10 +121,20 @@ def _read(path: Path, file: BinaryIO) -> StoredFile:
     syntax = str(start.file_meta.TransferSyntaxUID)
     file.seek(0)
     if syntax == DeflatedExplicitVRLittleEndian:
-        return StoredFile(path, dcmread(file, stop_before_pixels=True), syntax, None)
+        return StoredFile(path, _settled(dcmread(file, stop_before_pixels=True)), syntax, None)
     header = dcmread(file, defer_size=_DEFER_BYTES, stop_before_pixels=True)
     header.filename = str(path)  # where pydicom finds what was left in the file
-    return _with_pixels(StoredFile(path, header, syntax, None), file)
+    at = file.tell()
+    stored = StoredFile(path, _settled(header), syntax, None)
+    file.seek(at)
+    return _with_pixels(stored, file)
+
+
+def _settled(header: Dataset) -> Dataset:
+    """`header` with what describes its pixels read; raises what pydicom raises for a value that is none."""
+    for name in _OF_PIXELS:
+        header.get(name)
+    return header
 
 
 def _with_pixels(stored: StoredFile, file: BinaryIO) -> StoredFile:

@@ -211,15 +211,21 @@ class Index:
             row = session.get(schema.StudyRow, study_instance_uid)
             return rows.study(row) if row is not None else None
 
-    def studies(self, states: Iterable[StudyState] = StudyState) -> list[records.Study]:
-        """Studies in any of `states`, last received first."""
-        query = (
-            select(schema.StudyRow)
-            .where(schema.StudyRow.state.in_([state.value for state in states]))
-            .order_by(schema.StudyRow.last_received_at.desc())
-        )
+    def studies(self, states: Iterable[StudyState] = StudyState, limit: int | None = None) -> list[records.Study]:
+        """Studies in any of `states`, last received first; at most `limit` of them."""
+        wanted = {state.value for state in states}
+        query = select(schema.StudyRow).order_by(schema.StudyRow.last_received_at.desc()).limit(limit)
+        if len(wanted) < len(StudyState):  # else the database would sort them all, to give the first
+            query = query.where(schema.StudyRow.state.in_(wanted))
         with self._database.transaction() as session:
             return [rows.study(row) for row in session.scalars(query)]
+
+    def studies_with(self, part: str, limit: int) -> list[records.Study]:
+        """Studies whose UID contains `part`; at most `limit` of them."""
+        row = schema.StudyRow
+        query = select(row).where(row.study_instance_uid.contains(part, autoescape=True)).limit(limit)
+        with self._database.transaction() as session:
+            return [rows.study(found) for found in session.scalars(query)]
 
     def earlier_studies(self, study: records.Study) -> list[records.Study]:
         """Studies with the same Patient ID and the same issuer, of an earlier study date; the newest first.

@@ -110,6 +110,9 @@ class StudyRow(Base):
     __tablename__ = "study"
     __table_args__ = (
         Index(None, "state", "due_at"),
+        Index(None, "state", "changed_at"),
+        Index(None, "state", "last_received_at"),
+        Index(None, "last_received_at"),
         Index(None, "patient_id", "issuer_of_patient_id", "study_date"),
     )
     study_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
@@ -176,7 +179,11 @@ class DeliveryRow(Base):
     """See `storage.records.Delivery`."""
 
     __tablename__ = "delivery"
-    __table_args__ = (Index(None, "study_instance_uid", "revision", "destination"), Index(None, "state", "due_at"))
+    __table_args__ = (
+        Index(None, "study_instance_uid", "revision", "destination"),
+        Index(None, "state", "due_at"),
+        Index(None, "destination", "state"),
+    )
     sop_instance_uid: Mapped[str] = mapped_column(ForeignKey("result_object.sop_instance_uid"), primary_key=True)
     destination: Mapped[str] = mapped_column(primary_key=True)
     study_instance_uid: Mapped[str] = mapped_column(_UID)

@@ -14,6 +14,7 @@ from node.overview import ExamLine
 from node.refusals import RefusalLine, RefusalReport
 from storage.records import StudyState
 
+_PAGE = 100
 _COUNTS = ("not read", "share", "exams", "images")
 
 
@@ -23,6 +24,7 @@ def register(app: typer.Typer) -> None:
 
 
 def exams(
+    *,
     config: ConfigOption = None,
     json: JsonOption = False,
     state: Annotated[
@@ -31,6 +33,9 @@ def exams(
     count_refusals: Annotated[
         bool, typer.Option("--refusals", help="Count what kept exams and images from being read, per reason.")
     ] = False,
+    limit: Annotated[
+        int | None, typer.Option("--limit", min=1, help="How many at most; 100 in the table, all with --json.")
+    ] = None,
     since: Annotated[
         datetime | None,
         typer.Option("--since", formats=["%Y-%m-%d"], help="With --refusals: readings from this day on (UTC)."),
@@ -43,11 +48,14 @@ def exams(
         console.print_json(found) if json else _show_refusals(found)
         return
     with holdings.opened(console.configuration(config)) as held:
-        lines = overview.exam_lines(held, state or tuple(StudyState))
+        most = limit if limit or json else _PAGE
+        lines = overview.exam_lines(held, state or tuple(StudyState), most)
     if json:
         console.print_json(lines)
-    else:
-        _show(lines)
+        return
+    _show(lines)
+    if len(lines) == most:
+        console.say(f"the {most} last received; --limit shows more")
 
 
 def _show(lines: list[ExamLine]) -> None:

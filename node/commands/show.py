@@ -59,10 +59,11 @@ def find(held: Holdings, part: str) -> Study:
     exact = held.index.study(part)
     if exact is not None:
         return exact
-    near = [study for study in held.index.studies() if part in study.study_instance_uid]
+    near = held.index.studies_with(part, 2)
     if len(near) == 1:
         return near[0]
-    raise NotFound(f"{len(near)} studies have '{part}' in their Study Instance UID; see mammo-node exams")
+    told = "several studies have" if near else "no study has"
+    raise NotFound(f"{told} '{part}' in the Study Instance UID; see mammo-node exams")
 
 
 def _without_patient(record: Study | Instance) -> dict[str, Any]:

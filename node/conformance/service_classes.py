@@ -8,7 +8,8 @@ from node import commitment
 from node.conformance.document import Bullets, Section, Table
 from node.conformance.facts import Facts, number, uid_name
 from node.dimse import commitment as wire
-from node.dimse import query_scp, scp
+from node.dimse import mpps, query_scp, scp
+from node.dimse.worklist import MODALITY_WORKLIST
 from node.errors import BadQuery
 
 
@@ -16,7 +17,8 @@ def overview(facts: Facts) -> Iterator[tuple[str, str, str, str]]:
     """Rows of the table of network services."""
     used = _used(facts)
     for uid in scp.SERVICES:
-        yield uid_name(uid), uid, "yes" if uid in used else "not in this configuration", "yes"
+        yield uid_name(uid), uid, _use(uid, used), "yes"
+    yield uid_name(MODALITY_WORKLIST), MODALITY_WORKLIST, _use(MODALITY_WORKLIST, used), "no"
 
 
 def sections(facts: Facts) -> tuple[Section, ...]:
@@ -25,6 +27,12 @@ def sections(facts: Facts) -> tuple[Section, ...]:
         Section("Storage commitment", sections=(_commitment_provider(facts), _commitment_user(facts))),
         Section("Query and retrieval", sections=(_query_provider(facts), _query_user(facts))),
     )
+
+
+def _use(uid: str, used: set[str]) -> str:
+    if uid == mpps.SOP_CLASS:
+        return "no"
+    return "yes" if uid in used else "not in this configuration"
 
 
 def _used(facts: Facts) -> set[str]:
@@ -36,6 +44,7 @@ def _used(facts: Facts) -> set[str]:
         query_scp.FIND: bool(sources) or any(each.identity_peer for each in destinations),
         query_scp.MOVE: any(each.retrieve == "move" for each in sources),
         query_scp.GET: any(each.retrieve == "get" for each in sources),
+        MODALITY_WORKLIST: facts.config.worklist.peer is not None,
     }
     return {uid for uid, is_used in used.items() if is_used}
 

@@ -7,7 +7,7 @@ from itertools import groupby
 from types import SimpleNamespace
 
 from node import destinations, intake, routing
-from node.conformance import ihe, service_classes, web
+from node.conformance import examinations, ihe, service_classes, web
 from node.conformance.document import Bullets, Section, Table
 from node.conformance.facts import VERIFICATION, Facts, number, uid_name
 from node.dimse import scp, scu
@@ -18,8 +18,6 @@ from node.settings_routing import Rule, When
 #: A test holds the code against it.
 NOT_OFFERED = {
     "Query/Retrieve in the patient root model": ("1.2.840.10008.5.1.4.1.2.1.1", "PatientRoot"),
-    "Modality Worklist": ("1.2.840.10008.5.1.4.31", "ModalityWorklist"),
-    "Modality Performed Procedure Step": ("1.2.840.10008.3.1.2.3.3", "ModalityPerformedProcedureStep", "EVT_N_CREATE"),
     "Unified Procedure Step": ("1.2.840.10008.5.1.4.34.6", "UnifiedProcedureStep"),
     "Instance Availability Notification": ("1.2.840.10008.5.1.4.33", "InstanceAvailabilityNotification"),
     "Print Management": ("1.2.840.10008.5.1.1.9", "BasicFilmSession"),
@@ -36,6 +34,7 @@ def section(facts: Facts) -> Section:
             _storage_user(facts),
             _sent(facts),
             *service_classes.sections(facts),
+            *examinations.sections(facts),
             web.section(facts.web, facts.config),
             Section("Services that are not offered", (Bullets(tuple(NOT_OFFERED)),)),
             Section("Media services", ("None.",)),

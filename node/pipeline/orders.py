@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from node import completeness, logs
+from node.examinations.scheduled import contradiction
 from node.pipeline import fetching
 from node.pipeline.jobs import Job, Stage
 from node.pipeline.rooms import Rooms, tell
@@ -13,6 +14,7 @@ from storage.forwards import REVISION, Forwards
 from storage.index import Index
 from storage.outbox import Outbox
 from storage.records import DeliveryState, Study, StudyState
+from storage.worklist import Worklist
 
 log = logs.get(__name__)
 
@@ -34,6 +36,16 @@ class Orders:
             revision = index.close_study(study_instance_uid, datetime.now(UTC), anyway=anyway)
             if revision is None:
                 return None
+            worklist = Worklist(self._rooms.database.joining(session))
+            scheduled = worklist.expected(study_instance_uid)
+            study = index.study(study_instance_uid)
+            doubt = contradiction(study, scheduled) if study is not None and not anyway else ""
+            if doubt:
+                index.advance(study_instance_uid, revision, {StudyState.READING: StudyState.HELD})
+                tell(index, study_instance_uid, revision, "complete", f"held for a person: {doubt}")
+                return None
+            if any(each.urgent for each in scheduled):
+                worklist.urge(study_instance_uid)
             tell(index, study_instance_uid, revision, "complete", f"whole; revision {revision} will be read")
             stage, peer = fetching.first_job(self._rooms.config)
             self._rooms.enqueue(session, stage, study_instance_uid, revision, peer)

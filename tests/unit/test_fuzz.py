@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as some
 
-from node.errors import NotUnderstood
+from node.errors import NotUnderstood, NotUsable
 from node.intake import Incoming, understood
 from node.part10 import envelope
+from node.stored_file import opened
 from tests.support_exams import as_file, view
 from tests.support_fuzz import KINDS, TARGETS, Edit, bounded, spoiled
 
@@ -73,3 +74,10 @@ def test_a_uid_of_an_unknown_vr_is_not_understood() -> None:
     )
     with pytest.raises(NotUnderstood):
         understood(incoming)
+
+
+def test_a_file_whose_rows_are_of_an_unknown_vr_is_not_served(tmp_path: Path) -> None:
+    path = tmp_path / "spoiled.dcm"
+    path.write_bytes(as_file(view(Rows=8, Columns=8)).replace(b"\x28\0\x10\0US", b"\x28\0\x10\0U\0"))
+    with pytest.raises(NotUsable, match="cannot be read"):
+        opened(path)

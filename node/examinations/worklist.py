@@ -1,0 +1,73 @@
+"""The day's list from a modality worklist: kept up to date."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+from node import logs
+from node.config import Config
+from node.dimse import worklist as dimse
+from node.dimse.worklist import NoWorklist
+from node.examinations import scheduled
+from node.housekeeping import Leader
+from storage.worklist import ExpectedLine, Worklist
+
+log = logs.get(__name__)
+
+_KEPT_DAYS = 14
+_TICK_S = 0.5
+
+
+class WorklistKeeper:
+    """A thread that asks for today's list every so often. Without `worklist.peer` it does nothing."""
+
+    def __init__(self, config: Config, worklist: Worklist) -> None:
+        self._config = config
+        self._worklist = worklist
+        self._ended = threading.Event()
+
+    def start(self, leader: Leader) -> None:
+        """Begin, where there is a worklist; of several processes the one that leads asks."""
+        if self._config.worklist.peer is not None:
+            threading.Thread(target=self._live, args=(leader,), name="worklist", daemon=True).start()
+
+    def stop(self) -> None:
+        """End; a query under way is not waited for."""
+        self._ended.set()
+
+    def ask(self, now: datetime) -> int:
+        """Ask once, and keep the answer; returns how many exams are scheduled. Raises NoWorklist."""
+        settings = self._config.worklist
+        peer = self._config.peers[settings.peer or ""]
+        found = dimse.find(settings, peer, self._config.node.ae_title, now.astimezone().date())
+        self._worklist.keep(found, now)
+        self._worklist.forget(now - timedelta(days=_KEPT_DAYS))
+        for each in found:
+            if each.urgent:
+                self._worklist.urge(each.study_instance_uid)
+        return len(found)
+
+    def today(self, now: datetime) -> list[ExpectedLine]:
+        """What is scheduled today, and what has come of it."""
+        return self._worklist.lines(*scheduled.bounds(now.astimezone().date()))
+
+    def missing(self, now: datetime) -> list[ExpectedLine]:
+        """Exams of today of which nothing came, though their time is well past."""
+        return scheduled.missing(self.today(now), now, self._config.worklist.missing_after_s)
+
+    def _live(self, leader: Leader) -> None:
+        due = 0.0
+        while not self._ended.wait(_TICK_S):
+            if leader.leads and time.monotonic() >= due:
+                due = time.monotonic() + self._config.worklist.every_s
+                self._ask_now()
+
+    def _ask_now(self) -> None:
+        try:
+            log.info("worklist", scheduled=self.ask(datetime.now(UTC)))
+        except NoWorklist as error:
+            log.warning("no worklist", why=str(error))
+        except Exception:
+            log.exception("worklist failed")
