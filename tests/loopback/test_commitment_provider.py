@@ -255,3 +255,14 @@ def test_an_answer_to_us_may_come_after_a_restart_of_ours(tmp_path: Path) -> Non
             assert again.states("1.2.30") == [DeliveryState.COMMITTED] * 2
         finally:
             again.stop()
+
+
+def test_a_caller_that_may_not_ask_for_it_is_told_so(tmp_path: Path) -> None:
+    caller = Modality(port=1)
+    node = Keeping(tmp_path, caller, callers=[{"ae_title": "MODALITY", "may": ["store"]}])
+    node.start(caller, answering=False)
+    try:
+        assert caller.ask(asking("2.25.9", view())).Status == 0x0124
+        assert node.state("2.25.9") is None
+    finally:
+        node.stop()
