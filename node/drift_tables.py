@@ -42,8 +42,10 @@ def read(path: Path, column: str, *, unordered: bool = False) -> dict[tuple[str,
     unordered: in a random order, always the same. Raises ConfigError with line, column and value.
     """
     rows = _rows(path)
-    if not rows or column not in rows[0][1]:
-        raise ConfigError(f"{path}: the table has no column {column} (--score-column), or no row")
+    if not rows:
+        raise ConfigError(f"{path}: the table has no row")
+    if column not in rows[0][1]:
+        raise ConfigError(f"{path}: --score-column: {column} is no column; allowed: {', '.join(rows[0][1])}")
     found: dict[tuple[str, str, str], Scores] = {}
     rows = sorted(rows, key=lambda each: each[1].get("study_date") or "")
     if unordered:
