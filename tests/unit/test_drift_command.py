@@ -56,7 +56,11 @@ def test_a_table_without_strata_of_any_column_is_compared_as_a_whole(tmp_path: P
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [("id\n1", "ai_score is no column; allowed: id"), (f"{HEADER}\n2,A,X,1,", "line 2: ai_score: value '2'"), ("ai_score\n0.5", "200")],
+    [
+        ("id\n1", "ai_score is no column; allowed: id"),
+        (f"{HEADER}\n2,A,X,1,", "line 2: ai_score: value '2'"),
+        ("ai_score\n0.5", "200"),
+    ],
 )
 def test_what_cannot_be_compared_is_refused_with_the_place(tmp_path: Path, content: str, said: str) -> None:
     (tmp_path / "given.csv").write_text(content)
