@@ -57,13 +57,17 @@ class Instances:
     def _answer(self, request: Request, *uids: str) -> Response:
         """Every file is known to be what was stored before the first byte goes out."""
         held = self._rooms.holdings.held(*uids)
+        refusal = media.refused(f'{media.MULTIPART}; type="{media.DICOM}"', *([media.DICOM] if len(held) == 1 else []))
         for accepted in media.accepted(request):
-            if accepted.takes(media.DICOM) and (accepted.multipart or len(held) == 1 or accepted.media_type == "*/*"):
+            if not (accepted.takes(media.DICOM) and (accepted.several or len(held) == 1)):
+                continue
+            try:
                 parts = [self._part(each, accepted, alone=len(held) == 1) for each in held]
-                if accepted.multipart or accepted.media_type == "*/*":
-                    return answers.multipart(parts, media.DICOM)
-                return answers.single(parts[0])
-        raise media.refused(f'{media.MULTIPART}; type="{media.DICOM}"', *([media.DICOM] if len(held) == 1 else []))
+            except NotAcceptable as error:
+                refusal = error  # what is accepted less gladly may do
+                continue
+            return answers.multipart(parts, media.DICOM) if accepted.several else answers.single(parts[0])
+        raise refusal
 
     def _part(self, held: Held, accepted: Accepted, *, alone: bool) -> Part:
         path = self._rooms.holdings.whole(held)

@@ -43,6 +43,11 @@ class Accepted:
     quality: float = 1.0
     parameters: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def several(self) -> bool:
+        """Whether an answer may have several parts."""
+        return self.multipart or self.media_type == "*/*"
+
     def takes(self, media_type: str) -> bool:
         """Whether this media type is one that is accepted here."""
         asked, given = self.media_type.lower(), media_type.lower()

@@ -60,6 +60,7 @@ def test_a_compressed_instance_comes_in_its_own_syntax_where_that_is_accepted(se
         "application/dicom; transfer-syntax=*",
         f"application/dicom; transfer-syntax={JPEGLSLossless}",
         f'text/html, application/dicom; transfer-syntax="{JPEGLSLossless}"; q=0.1',
+        "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.90, application/dicom; transfer-syntax=*; q=0.5",
     ):
         assert served.get(path_of(dataset), accept).body == stored(served, dataset), accept
     got = served.client.retrieve_instance(JLS, f"{JLS}.0", f"{JLS}.1")
