@@ -7,8 +7,10 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from storage import schema
@@ -122,11 +124,22 @@ class Worklist:
             row = session.get(StepRow, sop_instance_uid)
             return None if row is None else _step(row)
 
-    def save_step(self, step: PerformedStep) -> None:
-        """Keep a step as it is now."""
-        values = {**asdict(step), "state": step.state.value, "images": json.dumps(step.images)}
+    def begin(self, step: PerformedStep) -> bool:
+        """Keep a new step. False when there is one of its UID; of two at once one is kept."""
+        try:
+            with self._database.transaction() as session:
+                session.execute(insert(StepRow).values(**_values(step), signalled=False))
+        except IntegrityError:
+            return False
+        return True
+
+    def change(self, step: PerformedStep) -> bool:
+        """Keep a step as it is now. False when it has ended meanwhile, or is not there."""
+        row = StepRow
         with self._database.transaction() as session:
-            session.merge(StepRow(**values, signalled=False))
+            under_way = (row.sop_instance_uid == step.sop_instance_uid) & (row.state == StepState.IN_PROGRESS.value)
+            done = update(row).where(under_way).values(**_values(step)).returning(row.sop_instance_uid)
+            return session.scalar(done) is not None
 
     def whole(self) -> list[PerformedStep]:
         """Completed steps, not signalled yet, all of whose images are here."""
@@ -139,6 +152,10 @@ class Worklist:
         """The exam has been declared whole for this step."""
         with self._database.transaction() as session:
             session.execute(update(StepRow).where(StepRow.sop_instance_uid == sop_instance_uid).values(signalled=True))
+
+
+def _values(step: PerformedStep) -> dict[str, Any]:
+    return {**asdict(step), "state": step.state.value, "images": json.dumps(step.images)}
 
 
 def _held(session: Session, images: tuple[str, ...]) -> bool:

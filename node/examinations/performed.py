@@ -65,8 +65,6 @@ class Performed:
         study = str(scheduled[0].get("StudyInstanceUID") or "")
         if not is_valid_uid(study):
             raise InvalidStep("ScheduledStepAttributesSequence: StudyInstanceUID")
-        if self._worklist.step(uid) is not None:
-            raise DuplicateStep("there is a step of this UID already")
         step = PerformedStep(
             sop_instance_uid=uid,
             study_instance_uid=study,
@@ -74,7 +72,8 @@ class Performed:
             station_ae_title=str(attributes.get("PerformedStationAETitle") or ""),
             changed_at=datetime.now(UTC),
         )
-        self._worklist.save_step(step)
+        if not self._worklist.begin(step):
+            raise DuplicateStep("there is a step of this UID already")
         self._tell(step)
 
     def set(self, uid: str, attributes: Dataset) -> None:
@@ -82,8 +81,6 @@ class Performed:
         step = self._worklist.step(uid)
         if step is None:
             raise NoSuchStep("no step of this UID; create it first")
-        if step.state is not StepState.IN_PROGRESS:
-            raise FinalStep("Performed Procedure Step Object may no longer be updated")
         after = PerformedStep(
             sop_instance_uid=uid,
             study_instance_uid=step.study_instance_uid,
@@ -93,7 +90,8 @@ class Performed:
             images=tuple(dict.fromkeys(_images(attributes))) or step.images,
             why=_why(attributes),
         )
-        self._worklist.save_step(after)
+        if not self._worklist.change(after):
+            raise FinalStep("Performed Procedure Step Object may no longer be updated")
         if after.state is not step.state:
             self._tell(after)
 
@@ -108,7 +106,7 @@ class Performed:
         made = f", {len(step.images)} images" if step.state is StepState.COMPLETED else ""
         why = f": {step.why}" if step.why else ""
         text = f"the modality says {step.state.lower()}{made}{why}"
-        log.info("performed procedure step", study=step.study_instance_uid, state=step.state)
+        log.info("performed procedure step", study=step.study_instance_uid, state=str(step.state))
         study, at = step.study_instance_uid, step.changed_at
         self._index.add_event(Event(study_instance_uid=study, revision=0, at=at, stage="modality", text=text))
 
