@@ -1,7 +1,8 @@
-"""Can the node listen where it is to listen?"""
+"""Where the node listens: can it, and who reaches it there?"""
 
 from __future__ import annotations
 
+import ipaddress
 import socket
 
 
@@ -21,3 +22,11 @@ def problem(host: str, port: int) -> str:
 def url(host: str, port: int, scheme: str = "http") -> str:
     """Where a browser finds what listens there."""
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -6,7 +6,6 @@ message says what is allowed. Without a file the defaults work on loopback.
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -19,8 +18,8 @@ from pydantic_core import InitErrorDetails
 from ai import extensions
 from node import config_access, config_routing, dicomweb, results
 from node import destinations as destination_types
+from node.address import is_loopback
 from node.config_faults import Location, fault, lines, told
-from node.dimse import tls
 from node.errors import ConfigError
 from node.settings import (
     ALL,
@@ -37,7 +36,7 @@ from node.settings import (
 from node.settings_access import AccessSettings
 from node.settings_commitment import CommitmentSettings
 from node.settings_destinations import Destination, DicomwebServer, ResultChoice
-from node.settings_network import NetworkSettings, TlsSettings
+from node.settings_network import NetworkSettings
 from node.settings_query import QuerySettings
 from node.settings_routing import SENDER, OtherReading, Rule, When
 from node.settings_shadow import ShadowSettings
@@ -96,7 +95,7 @@ class Config(Settings):
     def admits(self, calling_ae_title: str, address: str) -> bool:
         """May this AE title call from this IP address? With no callers named: anybody from loopback."""
         if not self.callers:
-            return _is_loopback(address)
+            return is_loopback(address)
         return any(caller.admits(calling_ae_title, address) for caller in self.callers)
 
     def may(self, calling_ae_title: str, address: str, right: str) -> bool:
@@ -156,13 +155,6 @@ class Config(Settings):
         if found:
             raise ValidationError.from_exception_data("Config", found)
         return self
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def load_config(path: Path | None) -> Config:
@@ -226,27 +218,14 @@ def _parsed(path: Path) -> Mapping[str, Any]:
 def _listening_faults(config: Config) -> Iterator[InitErrorDetails]:
     node, web = config.node, config.web
     yield from config_access.faults(web, config.access)
-    yield from _tls_faults(config.network.tls)
+    yield from config_access.faults_of_listener(("network", "tls"), config.network.tls)
     yield from config_access.faults_of_peers(config.peers)
-    if _is_loopback(node.host):
+    if is_loopback(node.host):
         return
     if not node.allow_non_loopback:
         yield fault(("node", "host"), node.host, "127.0.0.1, or set node.allow_non_loopback: true and name the callers")
     elif not config.callers:
         yield fault(("callers",), [], "at least one caller when node.host is not loopback")
-
-
-def _tls_faults(settings: TlsSettings) -> Iterator[InitErrorDetails]:
-    at: Location = ("network", "tls")
-    if not settings.is_on:
-        for key in ("key_file", "client_ca_file"):
-            if getattr(settings, key) is not None:
-                yield fault((*at, key), str(getattr(settings, key)), "null without a certificate_file")
-        return
-    try:
-        tls.server_context(settings)
-    except ConfigError as error:
-        yield told(at, str(error))
 
 
 def _limit_faults(config: Config) -> Iterator[InitErrorDetails]:
@@ -275,7 +254,7 @@ def _sharing_faults(config: Config) -> Iterator[InitErrorDetails]:
         limit = f"at least three times heartbeat_s, {3 * pipeline.heartbeat_s:g}"
         yield fault(("pipeline", "takeover_s"), pipeline.takeover_s, limit)
     endpoint = urlsplit(config.storage.bucket.endpoint)
-    if endpoint.scheme == "http" and not _is_loopback(endpoint.hostname or ""):
+    if endpoint.scheme == "http" and not is_loopback(endpoint.hostname or ""):
         text = "https; patients' data would leave this machine unencrypted"
         yield fault(("storage", "bucket", "endpoint"), config.storage.bucket.endpoint, text)
 
@@ -318,7 +297,7 @@ def _server_faults(server: DicomwebServer | None, at: Location) -> Iterator[Init
         yield fault(at, None, "a mapping with the server's url")
         return
     parts = urlsplit(server.url)
-    if parts.scheme == "http" and not server.allow_plain_http and not _is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and not server.allow_plain_http and not is_loopback(parts.hostname or ""):
         text = "https, or set allow_plain_http: true beside it; patients' data would leave this machine unencrypted"
         yield fault((*at, "url"), server.url, text)
     for key, check in (("headers_file", dicomweb.headers), ("ca_file", dicomweb.trusted)):

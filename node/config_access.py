@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from urllib.parse import urlsplit
 
 from pydantic_core import InitErrorDetails
 
 from node.access.issuer import trusted
-from node.config_faults import fault, told
+from node.address import is_loopback
+from node.config_faults import Location, fault, told
 from node.dimse import tls
 from node.errors import ConfigError
-from node.settings import Peer, WebSettings
+from node.settings import Peer, PeerTls, WebSettings
 from node.settings_access import AccessSettings, OidcSettings
 from node.settings_network import TlsSettings
 
 _OPEN = "everything-to-everybody"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def only_this_machine(web: WebSettings, access: AccessSettings) -> bool:
@@ -36,7 +29,7 @@ def only_this_machine(web: WebSettings, access: AccessSettings) -> bool:
 def faults(web: WebSettings, access: AccessSettings) -> Iterator[InitErrorDetails]:
     """Everything that does not fit."""
     yield from _beyond(web, access)
-    yield from _tls(access)
+    yield from faults_of_listener(("access", "tls"), of_web(access))
     if access.oidc is not None:
         yield from _oidc(access.oidc)
 
@@ -51,30 +44,33 @@ def _beyond(web: WebSettings, access: AccessSettings) -> Iterator[InitErrorDetai
         yield fault(("access", "tls", "certificate_file"), None, f"{text}; or access.open: [{_OPEN}]")
 
 
-def _tls(access: AccessSettings) -> Iterator[InitErrorDetails]:
-    at = ("access", "tls")
-    if access.tls.certificate_file is None:
-        if access.tls.key_file is not None:
-            yield fault((*at, "key_file"), str(access.tls.key_file), "null without a certificate_file")
-        return
-    try:
-        tls.server_context(of_web(access))
-    except ConfigError as error:
-        yield told(at, str(error))
+def faults_of_listener(at: Location, settings: TlsSettings) -> Iterator[InitErrorDetails]:
+    """Files of TLS that comes in which cannot be used, or are there without a certificate."""
+    yield from _without_certificate(at, settings, "key_file", "client_ca_file")
+    if settings.is_on:
+        yield from _unusable(at, lambda: tls.server_context(settings))
 
 
 def faults_of_peers(peers: Mapping[str, Peer]) -> Iterator[InitErrorDetails]:
-    """Certificates of TLS to peers that cannot be used."""
+    """The same of TLS to peers."""
     for name, peer in peers.items():
-        at = ("peers", name, "tls")
-        if peer.tls is None:
-            continue
-        if peer.tls.certificate_file is None and peer.tls.key_file is not None:
-            yield fault((*at, "key_file"), str(peer.tls.key_file), "null without a certificate_file")
-        try:
-            tls.client_context(peer.tls)
-        except ConfigError as error:
-            yield told(at, str(error))
+        at, settings = ("peers", name, "tls"), peer.tls
+        if settings is not None:
+            yield from _without_certificate(at, settings, "key_file")
+            yield from _unusable(at, partial(tls.client_context, settings))
+
+
+def _without_certificate(at: Location, settings: TlsSettings | PeerTls, *keys: str) -> Iterator[InitErrorDetails]:
+    given = [key for key in keys if getattr(settings, key) is not None]
+    for key in given if settings.certificate_file is None else ():
+        yield fault((*at, key), str(getattr(settings, key)), "null without a certificate_file")
+
+
+def _unusable(at: Location, read: Callable[[], object]) -> Iterator[InitErrorDetails]:
+    try:
+        read()
+    except ConfigError as error:
+        yield told(at, str(error))
 
 
 def of_web(access: AccessSettings) -> TlsSettings:
@@ -86,7 +82,4 @@ def _oidc(oidc: OidcSettings) -> Iterator[InitErrorDetails]:
     parts = urlsplit(oidc.issuer)
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         yield fault(("access", "oidc", "issuer"), oidc.issuer, "https beyond this machine: who signs could be changed")
-    try:
-        trusted(oidc)
-    except ConfigError as error:
-        yield told(("access", "oidc", "ca_file"), str(error))
+    yield from _unusable(("access", "oidc", "ca_file"), lambda: trusted(oidc))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,7 @@ import polars as pl
 from ai.evaluation import exams as arrays
 from ai.evaluation.comparison import Comparison, compare
 from ai.evaluation.decisions import Assumptions
-from ai.evaluation.exams import NEEDED, Cohort
+from ai.evaluation.exams import Cohort
 from ai.evaluation.strategies import Variant
 from node.cohort_export import exported
 from node.errors import ConfigError
@@ -51,7 +52,7 @@ def replay(
 
     tables = [exported(held, pseudonyms, read) for read in (live, other)]
     common = set(tables[0].table["exam_id"]) & set(tables[1].table["exam_id"])
-    left_out = {why: max(each.left_out.get(why, 0) for each in tables) for each in tables for why in each.left_out}
+    left_out = Counter(tables[0].left_out) | Counter(tables[1].left_out)
     cohorts = [_usable(each.table.filter(each.table["exam_id"].is_in(list(common)))) for each in tables]
     for column, count in cohorts[0].left_out.items():
         left_out[f"without {column}"] = count
@@ -60,8 +61,7 @@ def replay(
 
 
 def _usable(table: pl.DataFrame) -> Cohort:
-    missing = [name for name in NEEDED if name not in table.columns]
-    if missing:
+    if missing := arrays.missing_columns(table):
         raise ConfigError(
             f"of no exam that was read in the shadow {', '.join(missing)} is known: mammo-node cohort import, outcomes"
         )

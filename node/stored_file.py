@@ -124,10 +124,7 @@ def _read(path: Path, file: BinaryIO) -> StoredFile:
         return StoredFile(path, _settled(dcmread(file, stop_before_pixels=True)), syntax, None)
     header = dcmread(file, defer_size=_DEFER_BYTES, stop_before_pixels=True)
     header.filename = str(path)  # where pydicom finds what was left in the file
-    at = file.tell()
-    stored = StoredFile(path, _settled(header), syntax, None)
-    file.seek(at)
-    return _with_pixels(stored, file)
+    return _with_pixels(StoredFile(path, _settled(header), syntax, None), file)
 
 
 def _settled(header: Dataset) -> Dataset:

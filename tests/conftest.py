@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+
+from tests.support_postgres import Postgres, postgres
 
 HOUSE_NUMBERS = "house numbers"
 #: Screenshots of the latest run of the tests in a browser; git does not keep them.
@@ -23,6 +25,13 @@ def pytest_configure() -> None:
     hypothesis.settings.load_profile("node")
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(name, "1")
+
+
+@pytest.fixture(scope="module")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A PostgreSQL server of the module's own."""
+    with postgres(tmp_path_factory.mktemp("server")) as running:
+        yield running
 
 
 @pytest.hookimpl(wrapper=True)

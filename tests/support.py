@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from socketserver import BaseServer
 
 import pytest
 
@@ -78,6 +80,25 @@ def wait_until(predicate: Callable[[], object], timeout_s: float, what: str) -> 
         if time.monotonic() > end:
             pytest.fail(f"waited {timeout_s:g} s in vain: {what}", pytrace=False)
         time.sleep(0.02)
+
+
+def listens(port: int) -> bool:
+    """Whether something takes connections at this port of 127.0.0.1."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def serving(server: BaseServer) -> Iterator[None]:
+    """Answer requests for the length of the block, in a thread."""
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 class Process:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from tests.support import REPOSITORY, absent
+from tests.support import REPOSITORY, absent, serving
 
 VERSION = "3.13.2"  # scripts/peers.sh fetches it
 _DIST = REPOSITORY / ".peers" / f"ohif-{VERSION}"
@@ -39,14 +38,8 @@ def ohif(direct: Mapping[str, str], handed_on: Mapping[str, str]) -> Iterator[st
     roots = {**{name: f"/{name}/dicom-web" for name in handed_on}, **direct}
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(files, app_config(roots), handed_on))
     server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
+    with serving(server):
         yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def app_config(roots: Mapping[str, str]) -> str:

@@ -111,6 +111,11 @@ class Cohort:
     left_out: Mapping[str, int]
 
 
+def missing_columns(table: pl.DataFrame) -> list[str]:
+    """Those of `NEEDED` that a table does not have."""
+    return [name for name in NEEDED if name not in table.columns]
+
+
 def exams(table: pl.DataFrame, *, reference: int = 0) -> Cohort:
     """A checked table (`ai.cohort.read` with NEEDED's columns) as arrays.
 

@@ -110,7 +110,7 @@ def _found(path: Path, questions: Questions, settings: Config) -> _Found:
 
 def _strategies(rows: pl.DataFrame, questions: Questions) -> tuple[Any, tuple[str, ...]]:
     """Of a table that has what they need: the readers, the consensus and the recalls."""
-    if not set(cohort_exams.NEEDED) <= set(rows.columns):
+    if cohort_exams.missing_columns(rows):
         return None, ()
     exams = cohort_exams.exams(rows).exams
     compared = compare(exams, strategies.everything(), Assumptions(), draws=questions.draws, seed=questions.seed)

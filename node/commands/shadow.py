@@ -11,7 +11,7 @@ import typer
 from node import console, holdings, promotions, shadow_replay, shadow_report
 from node.calibrations import Calibrations
 from node.commands._decisions import ByOption, ReasonOption
-from node.commands.strategies import SHOWN, StrategyOption, told, wanted_variants
+from node.commands.strategies import StrategyOption, show_metrics, wanted_variants
 from node.config import Config
 from node.console import ConfigOption, ExitCode, JsonOption
 from node.decisions import Decisions, Entry
@@ -118,16 +118,8 @@ def _show_replay(found: ShadowReplay) -> None:
     console.say(f"{about.exams} exams of {about.women} women; {about.sdc} SDC, {about.ic} IC")
     for why, count in found.left_out.items():
         console.say(f"left out, {why}: {count}")
-    titles = [title for title, _ in SHOWN.values()]
-    made = console.table("strategy", *titles, right=titles)
-    lines = []
-    for live, other in zip(found.live.results, found.other.results, strict=True):
-        pairs = (
-            f"{told(live.metrics[name], decimals)} → {told(other.metrics[name], decimals)}"
-            for name, (_, decimals) in SHOWN.items()
-        )
-        lines.append((live.name, *pairs))
-    console.out().print(console.rows(made, lines))
+    pairs = zip(found.live.results, found.other.results, strict=True)
+    show_metrics([(live.name, [live, other]) for live, other in pairs])
 
 
 def _calibrate(settings: Config, wanted: str, by: str, reason: str) -> Entry:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ from ai.evaluation import exams as arrays
 from ai.evaluation import losses, readers, strategies_page
 from ai.evaluation import published as publication
 from ai.evaluation import strategies as offer
-from ai.evaluation.comparison import Comparison, Estimate, compare
+from ai.evaluation.comparison import Comparison, Estimate, Result, compare
 from ai.evaluation.decisions import Assumptions
 from ai.evaluation.exams import MINIMUM, NEEDED, Cohort
 from ai.evaluation.losses import Lost
@@ -52,7 +52,7 @@ _Published = Annotated[
 ]
 
 #: What a terminal has room for: metric → heading and decimals.
-SHOWN: Mapping[str, tuple[str, int]] = {
+_SHOWN: Mapping[str, tuple[str, int]] = {
     "reads": ("reads", 2),
     "consensus_pct": ("consensus %", 2),
     "recall_pct_mid": ("recall %", 2),
@@ -142,8 +142,7 @@ def wanted_variants(wanted: Sequence[str]) -> tuple[Variant, ...]:
 def _cohort(path: Path, reference: int) -> Cohort:
     try:
         table = cohort.read(path)
-        missing = [name for name in NEEDED if name not in table.columns]
-        if missing:
+        if missing := arrays.missing_columns(table):
             raise ConfigError(f"{path}: the column {', '.join(missing)} is missing")
         return arrays.exams(table, reference=reference)
     except (CohortError, OSError, ValueError) as error:
@@ -205,20 +204,27 @@ def _show_comparison(found: Comparison) -> None:
         f"{found.sdc} SDC, {found.ic} IC; recalled of single positives without cancer {found.recall_of_others:.1%}",
         style="bold",
     )
-    titles = [title for title, _ in SHOWN.values()]
-    made = console.table("strategy", *titles, right=titles)
-    lines = [
-        (result.name, *(told(result.metrics[name], decimals) for name, (_, decimals) in SHOWN.items()))
-        for result in found.results
-    ]
-    console.out().print(console.rows(made, lines))
+    show_metrics([(result.name, [result]) for result in found.results])
     console.say(
         "found: SDC and IC of 1,000 exams; every metric, interval and difference from S0 with --json or --report"
     )
 
 
-def told(estimate: Estimate, decimals: int) -> str:
-    """A metric for a table."""
+def show_metrics(lines: Iterable[tuple[str, Sequence[Result]]]) -> None:
+    """A row a strategy: its metrics in one result, or from one to the next."""
+    titles = [title for title, _ in _SHOWN.values()]
+    made = console.table("strategy", *titles, right=titles)
+    shown = []
+    for name, results in lines:
+        cells = (
+            " → ".join(_told(each.metrics[metric], decimals) for each in results)
+            for metric, (_, decimals) in _SHOWN.items()
+        )
+        shown.append((name, *cells))
+    console.out().print(console.rows(made, shown))
+
+
+def _told(estimate: Estimate, decimals: int) -> str:
     return "–" if estimate.value is None else f"{estimate.value:.{decimals}f}"
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from node import commitment
 from node.conformance.document import Bullets, Section, Table
 from node.conformance.facts import Facts, number, uid_name
 from node.dimse import commitment as wire
-from node.dimse import mpps, query_scp, scp
+from node.dimse import query_scp, scp
 from node.dimse.worklist import MODALITY_WORKLIST
 from node.errors import BadQuery
 
@@ -29,24 +29,23 @@ def sections(facts: Facts) -> tuple[Section, ...]:
     )
 
 
-def _use(uid: str, used: set[str]) -> str:
-    if uid == mpps.SOP_CLASS:
+def _use(uid: str, used: Mapping[str, bool]) -> str:
+    if uid not in used:
         return "no"
-    return "yes" if uid in used else "not in this configuration"
+    return "yes" if used[uid] else "not in this configuration"
 
 
-def _used(facts: Facts) -> set[str]:
-    """Services that this configuration is a user of."""
+def _used(facts: Facts) -> Mapping[str, bool]:
+    """Services that the product can be a user of → whether this configuration is."""
     destinations = facts.config.destinations.values()
     sources = [each.priors for each in facts.config.peers.values() if each.priors is not None]
-    used = {
+    return {
         wire.SOP_CLASS: any(each.commitment for each in destinations),
         query_scp.FIND: bool(sources) or any(each.identity_peer for each in destinations),
         query_scp.MOVE: any(each.retrieve == "move" for each in sources),
         query_scp.GET: any(each.retrieve == "get" for each in sources),
         MODALITY_WORKLIST: facts.config.worklist.peer is not None,
     }
-    return {uid for uid, is_used in used.items() if is_used}
 
 
 def _commitment_provider(facts: Facts) -> Section:

@@ -28,7 +28,7 @@ Act = Callable[[str, Dataset], None]
 
 
 class PerformedSteps:
-    """The handlers; what they mean is `node.performed`'s."""
+    """The handlers; what they mean is `node.examinations.performed`'s."""
 
     def __init__(self, performed: Performed, config: Config) -> None:
         self._performed, self._config = performed, config

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pynetdicom import evt
+from pynetdicom.association import Association
 
 from node.dimse import scu
 from node.dimse.query_scp import FIND, GET, MOVE
@@ -24,11 +25,14 @@ Taken = Callable[[memoryview, str, str, str], int]
 def find(peer: Peer, calling_ae_title: str, identifier: Dataset, most: int = 1000) -> list[Dataset]:
     """C-FIND: the matches, at most so many. Raises DeliveryError."""
     with scu.associated(peer, calling_ae_title, _contexts(FIND)) as association:
-        matches: list[Dataset] = []
-        for status, match in _answers(association.send_c_find, identifier, FIND):
-            if status in _PENDING and match is not None and len(matches) < most:
-                matches.append(match)
-        return matches
+        return [match for number, match in enumerate(matches(association, identifier, FIND)) if number < most]
+
+
+def matches(association: Association, identifier: Dataset, model: str) -> Iterator[Dataset]:
+    """C-FIND on an open association; model: its SOP class. Raises DeliveryError."""
+    for status, match in _answers(association.send_c_find, identifier, model):
+        if status in _PENDING and match is not None:
+            yield match
 
 
 def move(peer: Peer, calling_ae_title: str, identifier: Dataset, timeout_s: float) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
-from pynetdicom.status import code_to_category
 
-from node.dimse import scu
+from node.dimse import query_scu, scu
 from node.errors import NodeError
 from node.settings import Peer
 from node.settings_worklist import WorklistSettings
@@ -41,7 +40,7 @@ def find(settings: WorklistSettings, peer: Peer, calling_ae_title: str, day: dat
     try:
         with scu.associated(peer, calling_ae_title, CONTEXTS) as association:
             for station in settings.station_ae_titles or ("",):
-                for item in _answers(association, _query(settings.modality, station, day)):
+                for item in query_scu.matches(association, _query(settings.modality, station, day), MODALITY_WORKLIST):
                     found += _expected(item, settings.urgent_priorities)
     except NodeError as error:
         raise NoWorklist(f"worklist: {error}") from error
@@ -58,18 +57,6 @@ def _query(modality: str, station: str, day: date) -> Dataset:
     step.ScheduledProcedureStepStartDate = day.strftime("%Y%m%d")
     query.ScheduledProcedureStepSequence = [step]
     return query
-
-
-def _answers(association: Any, query: Dataset) -> Iterator[Dataset]:
-    for status, item in association.send_c_find(query, MODALITY_WORKLIST):
-        code = getattr(status, "Status", None)
-        if code is None:
-            raise NoWorklist("the peer did not answer, or aborted")
-        category = code_to_category(code)
-        if category == "Pending" and item is not None:
-            yield item
-        elif category not in ("Pending", "Success"):
-            raise NoWorklist(f"the peer answered 0x{code:04X} ({getattr(status, 'ErrorComment', '') or 'no comment'})")
 
 
 def _expected(item: Dataset, urgent: Collection[str]) -> Iterator[Expected]:

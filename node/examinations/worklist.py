@@ -10,9 +10,8 @@ from node import logs
 from node.config import Config
 from node.dimse import worklist as dimse
 from node.dimse.worklist import NoWorklist
-from node.examinations import scheduled
 from node.housekeeping import Leader
-from storage.worklist import ExpectedLine, Worklist
+from storage.worklist import Worklist
 
 log = logs.get(__name__)
 
@@ -48,14 +47,6 @@ class WorklistKeeper:
             if each.urgent:
                 self._worklist.urge(each.study_instance_uid)
         return len(found)
-
-    def today(self, now: datetime) -> list[ExpectedLine]:
-        """What is scheduled today, and what has come of it."""
-        return self._worklist.lines(*scheduled.bounds(now.astimezone().date()))
-
-    def missing(self, now: datetime) -> list[ExpectedLine]:
-        """Exams of today of which nothing came, though their time is well past."""
-        return scheduled.missing(self.today(now), now, self._config.worklist.missing_after_s)
 
     def _live(self, leader: Leader) -> None:
         due = 0.0

@@ -38,8 +38,8 @@ class Orders:
                 return None
             worklist = Worklist(self._rooms.database.joining(session))
             scheduled = worklist.expected(study_instance_uid)
-            study = index.study(study_instance_uid)
-            doubt = contradiction(study, scheduled) if study is not None and not anyway else ""
+            study = index.study(study_instance_uid) if scheduled and not anyway else None
+            doubt = contradiction(study, scheduled) if study is not None else ""
             if doubt:
                 index.advance(study_instance_uid, revision, {StudyState.READING: StudyState.HELD})
                 tell(index, study_instance_uid, revision, "complete", f"held for a person: {doubt}")

@@ -16,7 +16,8 @@ from node.access.issuer import Issuer
 from node.access.limits import Limit
 from node.access.people import AccountRole, Person
 from node.access.told import Logged, Told
-from node.config_access import is_loopback, only_this_machine
+from node.address import is_loopback
+from node.config_access import only_this_machine
 from node.errors import NotAuthorized, Unavailable
 from node.settings import WebSettings
 from node.settings_access import AccessSettings

@@ -22,7 +22,7 @@ from node import destinations
 from node.destinations import Outgoing, Sent, Target
 from node.errors import PermanentDelivery, RetriableDelivery
 from node.settings_destinations import Destination, DicomwebServer
-from tests.support import require_tool
+from tests.support import require_tool, serving
 from tests.support_exams import as_file, view
 
 JSON = "application/dicom+json"
@@ -57,14 +57,8 @@ def scripted(
         context.load_cert_chain(*certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
         made.url = f"https://localhost:{server.server_address[1]}/dicom-web"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(server):
         yield made
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _handler(made: Scripted) -> type[BaseHTTPRequestHandler]:

@@ -29,21 +29,15 @@ from storage.sweeps import Sweeps
 from storage.workers import DatabaseSlot, Workers
 from tests.support import wait_until
 from tests.support_exams import STUDY, incoming, settings
-from tests.support_postgres import Postgres, postgres
+from tests.support_postgres import Postgres
 
 FAST = PipelineSettings(heartbeat_s=0.05, takeover_s=0.4)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with postgres(tmp_path_factory.mktemp("server")) as running:
-        yield running
-
-
 @pytest.fixture
-def shared(server: Postgres, tmp_path: Path) -> Iterator[Database]:
+def shared(postgres_server: Postgres, tmp_path: Path) -> Iterator[Database]:
     """A PostgreSQL database with every table."""
-    database = Database(make_engine(server.new_database(tmp_path.name)))
+    database = Database(make_engine(postgres_server.new_database(tmp_path.name)))
     database.create_schema()
     upgrade_engine(database.engine)
     yield database
@@ -202,8 +196,8 @@ def test_roles_apart_need_a_database_that_can_be_shared(tmp_path: Path) -> None:
     node.stop()
 
 
-def test_an_empty_postgresql_database_is_refused_with_what_to_do(server: Postgres, tmp_path: Path) -> None:
-    database = Database(make_engine(server.new_database(f"empty{tmp_path.name}")))
+def test_an_empty_postgresql_database_is_refused_with_what_to_do(postgres_server: Postgres, tmp_path: Path) -> None:
+    database = Database(make_engine(postgres_server.new_database(f"empty{tmp_path.name}")))
     node = Node(config_of(database, tmp_path))
     with pytest.raises(SchemaMismatch, match=r"no tables yet: .* mammo-node database upgrade"):
         node.start()

@@ -29,7 +29,7 @@ from node.settings import Peer
 from node.settings_destinations import Destination
 from node.simulator.pacs import free_port
 from storage.records import Delivery, DeliveryState
-from tests.support import require_tool, running, wait_until
+from tests.support import listens, require_tool, running, wait_until
 from tests.support_exams import as_file
 from tests.support_peers import orthanc
 
@@ -221,17 +221,12 @@ def test_dcmtk_storescp_takes_them(tmp_path: Path) -> None:
     folder = tmp_path / "received"
     folder.mkdir()
     with running(require_tool("storescp"), "-v", "-od", folder, str(port)) as storescp:
-        wait_until(lambda: _listens(port), 30, f"storescp to listen\n{storescp.output}")
+        wait_until(lambda: listens(port), 30, f"storescp to listen\n{storescp.output}")
         sent = list(scu.store(outgoing(tmp_path), peer(port), "MAMMO_NODE"))
         assert [item.error for item in sent] == [None] * 3, storescp.output
         wait_until(lambda: len(list(folder.iterdir())) == 3, 10, "three files")
     names = {str(dcmread(path).PatientName) for path in folder.iterdir()}
     assert names == {"Ødegård^Åse Čáđŋ"}
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 DESTINATION = Destination(peer="PACS", results=("summary_sc",), first_retry_s=5, max_retry_s=60, max_attempts=3)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from node.dimse.query_scp import MOVE
 from node.errors import ConfigError, DeliveryError, RetriableDelivery
 from node.settings import Peer, PeerTls
 from node.simulator.pacs import free_port
-from tests.support import Process, require_tool, running, wait_until
+from tests.support import Process, listens, require_tool, running, wait_until
 from tests.support_exams import STUDY, as_file, view
 from tests.support_query import Answering, associate, keys
 
@@ -34,11 +33,6 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
         subject = ["-nodes", "-days", "2", "-subj", f"/CN={name}", "-addext", f"subjectAltName=IP:{address}"]
         subprocess.run([*command, *files, *subject], check=True, capture_output=True, timeout=60)
     return folder
-
-
-def listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,11 +20,13 @@ from node import overview
 from node.config import Config
 from node.dimse.mpps import SOP_CLASS as MPPS
 from node.dimse.worklist import MODALITY_WORKLIST, NoWorklist
+from node.examinations import scheduled
 from node.examinations.worklist import WorklistKeeper
+from node.holdings import Holdings
 from node.simulator.pacs import free_port
 from storage.records import Priority, StudyState
 from storage.worklist import Worklist
-from tests.support import Process, require_tool, running, wait_until
+from tests.support import Process, listens, require_tool, running, wait_until
 from tests.support_exams import as_file, settings
 from tests.support_screening import KINDS, ROOT, Screening, round_of, screening_node
 
@@ -82,8 +83,7 @@ def ris(folder: Path, items: Sequence[Dataset]) -> Iterator[int]:
 
 def _listens(server: Process, port: int) -> bool:
     assert server.popen.poll() is None, server.output
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
+    return listens(port)
 
 
 def config_for(folder: Path, port: int, **worklist: object) -> Config:
@@ -118,7 +118,7 @@ def screening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screening]:
 
 def expected(screening: Screening) -> set[str]:
     """Study Instance UIDs that are scheduled today, as the node keeps them."""
-    lines = screening.node.worklist.today(NOW)
+    lines = Holdings.of(screening.node.database).worklist.lines(*scheduled.bounds(NOW.astimezone().date()))
     return {line.expected.study_instance_uid for line in lines}
 
 
@@ -158,7 +158,7 @@ def test_another_woman_under_a_scheduled_study_is_held_and_read_only_when_a_pers
 def test_a_scheduled_exam_that_never_came_is_told(screening: Screening) -> None:
     config = screening.node.config
     found = overview.status(config)
-    late = screening.node.worklist.missing(datetime.now(UTC))
+    late = overview.missing_today(config, Holdings.of(screening.node.database), datetime.now(UTC))
     assert f"{ROOT}.4" in {line.expected.study_instance_uid for line in late}
     assert found.missing == len(late)
     assert any("never came" in sentence for sentence in found.attention)

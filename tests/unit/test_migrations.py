@@ -27,7 +27,7 @@ from storage.records import DeliveryState, StudyState
 from storage.refusals import Refusals
 from storage.schema import Base, make_engine
 from tests.support_exams import STUDY, as_file, exam
-from tests.support_postgres import Postgres, postgres
+from tests.support_postgres import Postgres
 
 for module in pkgutil.iter_modules(storage.__path__):
     importlib.import_module(f"storage.{module.name}")
@@ -36,19 +36,13 @@ for module in pkgutil.iter_modules(storage.__path__):
 FIRST = Path(__file__).with_name("first_schema.sql")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with postgres(tmp_path_factory.mktemp("server")) as running:
-        yield running
-
-
 @pytest.fixture(params=["sqlite", "postgresql"])
 def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
     """An empty database."""
     if request.param == "sqlite":
         made = make_engine(f"sqlite:///{tmp_path / 'node.sqlite'}")
     else:
-        server: Postgres = request.getfixturevalue("server")
+        server: Postgres = request.getfixturevalue("postgres_server")
         made = make_engine(server.new_database(tmp_path.name))
     yield made
     made.dispose()

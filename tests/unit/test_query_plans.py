@@ -24,7 +24,7 @@ from storage.outbox import Outbox
 from storage.records import DeliveryState, StudyState
 from storage.schema import Base, make_engine
 from storage.worklist import Worklist
-from tests.support_postgres import Postgres, postgres
+from tests.support_postgres import Postgres
 
 #: Tables that grow with every exam.
 GROWING = frozenset(
@@ -67,19 +67,13 @@ ASKED: dict[str, Callable[[Database], object]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    with postgres(tmp_path_factory.mktemp("server")) as running:
-        yield running
-
-
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An empty database. PostgreSQL reads small tables whole, unless it is told that this is dear."""
     if request.param == "sqlite":
         made = make_engine(f"sqlite:///{tmp_path_factory.mktemp('plans') / 'node.sqlite'}")
     else:
-        server: Postgres = request.getfixturevalue("server")
+        server: Postgres = request.getfixturevalue("postgres_server")
         made = make_engine(server.new_database("plans"))
         sa.event.listen(made, "connect", _no_whole_tables)
     Database(made).create_schema()
