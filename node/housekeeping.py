@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
 
 from node import backfill, logs, sweeping
 from node.pipeline.orders import Orders
+from node.roles import Leader
 from node.settings_storage import StorageSettings
 from storage.catalogue import Catalogue
 from storage.database import Database
@@ -25,14 +25,6 @@ _RECONCILE_S = 30.0
 _RETENTION_S = 3600.0
 _BOOKS_S = 3600.0
 _SWEEP_S = 86400.0
-
-
-class Leader(Protocol):
-    """Tells whether this worker is the one that does what only one should do."""
-
-    @property
-    def leads(self) -> bool:
-        """Whether it is."""
 
 
 class Clock:

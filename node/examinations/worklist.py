@@ -10,7 +10,7 @@ from node import logs
 from node.config import Config
 from node.dimse import worklist as dimse
 from node.dimse.worklist import NoWorklist
-from node.housekeeping import Leader
+from node.roles import Leader
 from storage.worklist import Worklist
 
 log = logs.get(__name__)
