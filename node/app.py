@@ -10,7 +10,7 @@ from node import holdings, logs
 from node.access.accounts import Accounts
 from node.books import NODE_ENDED, Books
 from node.config import Config
-from node.dimse import commitment
+from node.dimse import by_class, commitment, ups
 from node.dimse.commitment_scp import CommitmentProvider
 from node.dimse.mpps import PerformedSteps
 from node.dimse.query_scp import QueryProvider
@@ -25,6 +25,7 @@ from node.intake import Intake
 from node.metrics import Metrics
 from node.pipeline.committing import Committing
 from node.pipeline.durable import DurableJobs
+from node.pipeline.fetching import Retrieval
 from node.pipeline.heartbeat import Heartbeat
 from node.pipeline.jobs import Stage
 from node.pipeline.orders import Orders
@@ -36,6 +37,10 @@ from node.readers import Readers
 from node.reconciliation import Bookkeeper
 from node.roles import ALL_ROLES, Role, name_of
 from node.routing import Router
+from node.ups.performing import Performer, Workshop
+from node.ups.subscribing import Subscribing
+from node.ups.telling import Teller
+from node.ups.worklist import UnifiedWorklist
 from node.web.app import make_app
 from node.web.decoders import Decoders
 from node.web.gate import Door
@@ -99,6 +104,10 @@ class Node:
         self.worklist = WorklistKeeper(config, worklist)
         self._performed = Performed(self.index, worklist)
         self._commitment = CommitmentProvider(config, self.database, self.store)
+        self.work = UnifiedWorklist(self.database, config.ups, config.node.ae_title, commitment.new_transaction_uid)
+        self.subscribing = Subscribing(self.database, config.is_peer)
+        self.performer = Performer(self._workshop())
+        self.teller = Teller(config, self.database, ups.tell)
         self.receiver = Receiver(config, self.intake, self._handlers(Committing(rooms)), self.books)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()), config.access)
@@ -107,12 +116,24 @@ class Node:
 
     def _handlers(self, committing: Committing) -> list[Handler]:
         query = QueryProvider(self.config, self.database, self.store)
-        return [
+        handlers = [
             *self._commitment.handlers(),
             *commitment.listening(committing.answered),
             *query.handlers(),
             *PerformedSteps(self._performed, self.config).handlers(),
         ]
+        work_items = ups.UpsProvider(self.config, self.work, self.subscribing)
+        return by_class.shared(ups.CLASSES, work_items.handlers(), handlers)
+
+    def _workshop(self) -> Workshop:
+        return Workshop(
+            config=self.config,
+            database=self.database,
+            worklist=self.work,
+            fetch=Retrieval(self.config, self.intake).fetch,
+            read=lambda study: self.orders.complete(study, anyway=True),
+            new_uid=commitment.new_transaction_uid,
+        )
 
     def _web_rooms(self) -> WebRooms:
         held = Holdings(Catalogue(self.database), self.store)
@@ -126,6 +147,8 @@ class Node:
             health=self.health,
             metrics=self.metrics,
             books=self.books,
+            work=self.work,
+            subscribing=self.subscribing,
             door=Door(self.config.web, self.config.access, Accounts(self.database)),
         )
 
@@ -161,6 +184,10 @@ class Node:
         if Role.RECEIVE in self.roles:
             self.receiver.start()
             self._commitment.start()
+        if Role.READ in self.roles:
+            self.performer.start()
+        if Role.SEND in self.roles:
+            self.teller.start()
         if Role.WEB in self.roles:
             self.web.start()
 
@@ -208,6 +235,8 @@ class Node:
         self.web.stop()
         self._commitment.stop()
         self.receiver.stop()
+        self.performer.stop()
+        self.teller.stop()
         self.worklist.stop()
         if self._housekeeper is not None:
             self._housekeeper.stop()

@@ -41,6 +41,7 @@ from node.settings_query import QuerySettings
 from node.settings_routing import SENDER, OtherReading, Rule, When
 from node.settings_shadow import ShadowSettings
 from node.settings_storage import PipelineSettings, StorageSettings
+from node.settings_ups import UpsSettings
 from node.settings_worklist import WorklistSettings
 
 #: Mammograms are read; what a PACS sends along with them is kept, so that its queue goes on.
@@ -77,6 +78,7 @@ class Config(Settings):
     worklist: WorklistSettings = Field(
         default=WorklistSettings(), description="The modality worklist that says what is to come."
     )
+    ups: UpsSettings = Field(default=UpsSettings(), description="Unified Procedure Steps: work items of others.")
     reading: ReadingSettings = Field(default=ReadingSettings(), description="How exams are read.")
     shadow: ShadowSettings = Field(
         default=ShadowSettings(), description="What reads every exam in the shadow of the live model."
@@ -97,6 +99,10 @@ class Config(Settings):
         if not self.callers:
             return is_loopback(address)
         return any(caller.admits(calling_ae_title, address) for caller in self.callers)
+
+    def is_peer(self, ae_title: str) -> bool:
+        """Is there a peer of this AE title?"""
+        return any(peer.ae_title == ae_title for peer in self.peers.values())
 
     def may(self, calling_ae_title: str, address: str, right: str) -> bool:
         """May whoever was admitted do this? right: as `Caller.may`."""

@@ -20,6 +20,7 @@ from storage.database import Database, DatabaseUnavailable
 from storage.figures import Figures
 from storage.forwards import Forwards
 from storage.index import Index
+from storage.ups import Workitems
 
 log = logs.get(__name__)
 
@@ -86,7 +87,7 @@ class _Kept(Collector):
         least = self._config.storage.minimum_free_bytes
         yield _gauge("minimum_free_bytes", "With less free disk instances are refused.", value=least)
         try:
-            yield from [*self._exams(), *self._objects(), *self._deliveries(), self._unanswered()]
+            yield from [*self._exams(), *self._objects(), *self._deliveries(), self._unanswered(), self._workitems()]
         except DatabaseUnavailable as error:
             log.warning("metrics without the database", problem=str(error))
 
@@ -106,6 +107,12 @@ class _Kept(Collector):
         yield _gauge("instances_held", "Received instances that are kept.", value=count)
         yield _gauge("instances_held_bytes", "Bytes of them.", value=size)
         yield _gauge("asides", "Objects kept aside for a person.", value=self._figures.asides())
+
+    def _workitems(self) -> Metric:
+        found = _gauge("workitems", "Work items (UPS) by state.", "state")
+        for state, count in Workitems(self._database).counts().items():
+            found.add_metric([str(state)], count)
+        return found
 
     def _unanswered(self) -> Metric:
         text = "Studies of the last seven days that are unanswered, and instances that are missing."

@@ -108,12 +108,13 @@ class Caller(Settings):
     ae_title: AETitle = Field(description="Calling AE title.")
     address: Address = Field(default=None, description="Where the caller may come from; null for anywhere.")
     may: Annotated[
-        tuple[Literal["store", "query", "get", "commit"], ...],
+        tuple[Literal["store", "query", "get", "commit", "ups"], ...],
         BeforeValidator(listed),
-        Allowed("a list of store, query, get, commit"),
+        Allowed("a list of store, query, get, commit, ups"),
     ] = Field(
-        default=("store", "query", "get", "commit"),
-        description="What it may ask for: C-STORE, C-FIND, C-GET, storage commitment. C-ECHO it always may.",
+        default=("store", "query", "get", "commit", "ups"),
+        description="What it may ask for: C-STORE, C-FIND, C-GET, storage commitment, unified procedure steps. "
+        "C-ECHO it always may.",
     )
     move_to: Annotated[
         tuple[AETitle, ...] | None, BeforeValidator(listed), Allowed("a list of AE titles, [] for none, or null")

@@ -35,8 +35,9 @@ def _rows(facts: Facts) -> tuple[tuple[str, ...], ...]:
             "AI Workflow for Imaging (AIW-I)",
             "Task Performer",
             "no",
-            "",
-            "Unified Procedure Steps; work begins when images arrive, and no work item is claimed or completed.",
+            "Items pushed to the product (UPS, UPS-RS) are claimed, performed, and completed with their outputs, or "
+            "canceled with a reason; it is the Task Manager of its own worklist, and tells subscribers",
+            "Performing items of another Task Manager's worklist.",
         ),
         (
             "Imaging Object Change Management (IOCM)",

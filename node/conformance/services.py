@@ -7,7 +7,7 @@ from itertools import groupby
 from types import SimpleNamespace
 
 from node import destinations, intake, routing
-from node.conformance import examinations, ihe, service_classes, web
+from node.conformance import examinations, ihe, service_classes, web, work_items
 from node.conformance.document import Bullets, Section, Table
 from node.conformance.facts import VERIFICATION, Facts, number, uid_name
 from node.dimse import scp, scu
@@ -18,7 +18,6 @@ from node.settings_routing import Rule, When
 #: A test holds the code against it.
 NOT_OFFERED = {
     "Query/Retrieve in the patient root model": ("1.2.840.10008.5.1.4.1.2.1.1", "PatientRoot"),
-    "Unified Procedure Step": ("1.2.840.10008.5.1.4.34.6", "UnifiedProcedureStep"),
     "Instance Availability Notification": ("1.2.840.10008.5.1.4.33", "InstanceAvailabilityNotification"),
     "Print Management": ("1.2.840.10008.5.1.1.9", "BasicFilmSession"),
 }  # fmt: skip
@@ -35,6 +34,7 @@ def section(facts: Facts) -> Section:
             _sent(facts),
             *service_classes.sections(facts),
             *examinations.sections(facts),
+            work_items.section(facts),
             web.section(facts.web, facts.config),
             Section("Services that are not offered", (Bullets(tuple(NOT_OFFERED)),)),
             Section("Media services", ("None.",)),

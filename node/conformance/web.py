@@ -17,7 +17,8 @@ from node.conformance.document import Block, Bullets, Section, Table
 from node.destinations import _stow_answer
 from node.errors import NodeError, RetriableDelivery
 from node.web import media, qido, rendered
-from node.web.described import routes
+from node.web.described import Route, routes
+from node.web.ups import SUBSCRIBER
 from storage.catalogue import Level
 
 _MULTIPART = f"{media.MULTIPART}; type="
@@ -69,15 +70,22 @@ def services() -> tuple[WebService, ...]:
             method=route.method,
             resource=route.path.replace(":path", ""),
             what=route.sentence,
-            consumes=(f"{_MULTIPART}{media.DICOM}",) if route.method == "POST" else (),
+            consumes=_consumed(route),
             produces=_produced(route.service, route.path.replace(":path", "")),
         )
         for route in routes()
     )
 
 
+def _consumed(route: Route) -> tuple[str, ...]:
+    if route.service == "UPS-RS":
+        without = route.path.startswith(SUBSCRIBER) or route.method == "GET"
+        return () if without else _JSON
+    return (f"{_MULTIPART}{media.DICOM}",) if route.method == "POST" else ()
+
+
 def _produced(service: str, path: str) -> tuple[str, ...]:
-    if service in ("QIDO-RS", "STOW-RS"):
+    if service in ("QIDO-RS", "STOW-RS", "UPS-RS"):
         return _JSON
     return next(types for end, types in _PRODUCED if path.endswith(end))
 

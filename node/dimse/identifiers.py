@@ -43,7 +43,7 @@ def asked(identifier: Dataset) -> Asked:
     level = level_of(identifier)
     for above in search.levels_down_to(level)[:-1]:
         _unique(identifier, above, most=1)
-    every = list(_keys(identifier))
+    every = list(keys_of(identifier))
     known = frozenset().union(*(KEPT[each] | COMPUTED[each] for each in search.levels_down_to(level)))
     keys = tuple(key for key in every if key.tag in known)
     return Asked(level, keys, frozenset(key.tag for key in keys), len(keys) < len(every), _character_set(identifier))
@@ -91,7 +91,8 @@ def _unique(identifier: Dataset, level: Level, most: int | None) -> list[str]:
     return values
 
 
-def _keys(identifier: Dataset) -> Iterator[Key]:
+def keys_of(identifier: Dataset) -> Iterator[Key]:
+    """The keys of a query: its attributes but those that only say how it is to be answered. Raises BadQuery."""
     tags = list(identifier.keys())
     for tag in tags:
         name = f"{int(tag):08X}"
@@ -109,7 +110,7 @@ def _element(identifier: Dataset, tag: str) -> DataElement:
 
 def _key(tag: str, element: DataElement) -> Key:
     if element.VR == "SQ":
-        inner = [key for item in element.value[:1] for key in _keys(item)]
+        inner = [key for item in element.value[:1] for key in keys_of(item)]
         return Key(tag, "SQ", items=tuple(inner))
     values = tuple(each for each in _values(element.value) if each)
     return Key(tag, element.VR.partition(" or ")[0], values)

@@ -30,7 +30,7 @@ from node import logs
 from node.arriving import Arriving, received
 from node.books import Books, Passage
 from node.config import Config
-from node.dimse import commitment, listener, mpps, query_scp, rights
+from node.dimse import commitment, listener, mpps, query_scp, rights, ups
 from node.dimse.listener import Admission, Listener
 from node.dimse.scu import UNCOMPRESSED, Handler, status
 from node.dimse.tls import Certificates
@@ -58,7 +58,7 @@ TRANSFER_SYNTAXES = [
 ]
 _VERIFICATION = "1.2.840.10008.1.1"
 #: Abstract syntaxes of the other services, which `roles` answer: accepted uncompressed, in either role.
-SERVICES = (commitment.SOP_CLASS, query_scp.FIND, query_scp.MOVE, query_scp.GET, mpps.SOP_CLASS)
+SERVICES = (commitment.SOP_CLASS, query_scp.FIND, query_scp.MOVE, query_scp.GET, mpps.SOP_CLASS, *ups.CLASSES)
 SUCCESS = 0x0000
 COERCED = 0xB000  # PS3.4 B.2.3: stored, though not as a replacement of what is held
 CALLING_NOT_RECOGNIZED = (1, 1, 3)  # PS3.8 9.3.4: rejected-permanent, service-user

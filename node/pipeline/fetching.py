@@ -52,7 +52,7 @@ class Fetching:
 
     def __init__(self, rooms: Rooms, intake: Intake) -> None:
         self._rooms = rooms
-        self._intake = intake
+        self._retrieval = Retrieval(rooms.config, intake)
         self._index = Index(rooms.database)
         self._priors = Priors(self._index, Outbox(rooms.database), rooms.store)
 
@@ -120,21 +120,32 @@ class Fetching:
         return [uid for uid in uids if not self._index.instances(uid)]
 
     def _retrieved(self, study: Study, uid: str, name: str, peer: Peer) -> str:
-        source, own = peer.priors, self._rooms.config.node.ae_title
-        assert source is not None
+        assert peer.priors is not None
         self._index.expect_prior(uid, study.study_instance_uid, name, datetime.now(UTC))
-        identifier = Dataset()
-        identifier.QueryRetrieveLevel = "STUDY"
-        identifier.StudyInstanceUID = uid
-        patient = peer.model_copy(update={"dimse_timeout_s": source.timeout_s, "network_timeout_s": source.timeout_s})
         try:
-            if source.retrieve == "move":
-                query_scu.move(patient, own, identifier, source.timeout_s)
-            else:
-                query_scu.get(patient, own, identifier, self._taker(peer), _STORAGE)
+            self._retrieval.fetch(uid, peer, peer.priors)
         except DeliveryError as error:
             return f"earlier exam {uid} not to be had: {error}"
         return f"earlier exam {uid}: {len(self._index.instances(uid))} images came"
+
+
+class Retrieval:
+    """Has a PACS send a study to this node (C-MOVE), or takes it from there (C-GET)."""
+
+    def __init__(self, config: Config, intake: Intake) -> None:
+        self._own = config.node.ae_title
+        self._intake = intake
+
+    def fetch(self, study_instance_uid: str, peer: Peer, source: PriorSource) -> None:
+        """The whole study, through the node's one door. Raises DeliveryError."""
+        identifier = Dataset()
+        identifier.QueryRetrieveLevel = "STUDY"
+        identifier.StudyInstanceUID = study_instance_uid
+        patient = peer.model_copy(update={"dimse_timeout_s": source.timeout_s, "network_timeout_s": source.timeout_s})
+        if source.retrieve == "move":
+            query_scu.move(patient, self._own, identifier, source.timeout_s)
+        else:
+            query_scu.get(patient, self._own, identifier, self._taker(peer), _STORAGE)
 
     def _taker(self, peer: Peer) -> query_scu.Taken:
         def take(encoded: memoryview, syntax: str, sop_class_uid: str, sop_instance_uid: str) -> int:
@@ -149,7 +160,7 @@ class Fetching:
                     )
                 )
             except NodeError as error:
-                log.warning("prior's image not accepted", sop=sop_instance_uid, why=str(error))
+                log.warning("fetched image not accepted", sop=sop_instance_uid, why=str(error))
                 return error.dimse_status
             return 0x0000
 

@@ -18,10 +18,12 @@ from node.web.qido import Searching
 from node.web.rendered import Rendered
 from node.web.rooms import Rooms
 from node.web.stow import Storing
+from node.web.ups import UnifiedProcedureSteps
+from node.web.ups_channel import EventChannel
 from node.web.watching import Watching
 
 #: What serves; each has its routes.
-ROOMS = (Searching, Metadata, Frames, Rendered, Instances, Storing)
+ROOMS = (Searching, Metadata, Frames, Rendered, Instances, Storing, UnifiedProcedureSteps)
 
 
 def make_app(rooms: Rooms) -> ASGIApp:
@@ -38,6 +40,8 @@ def make_app(rooms: Rooms) -> ASGIApp:
     answer_errors(app)
     for room in ROOMS:
         app.include_router(room(rooms).router(), prefix=rooms.settings.path)
+    for prefix in ("", rooms.settings.path):
+        app.include_router(EventChannel(rooms).router(), prefix=prefix)
     app.include_router(Monitoring(rooms).router())
     app.include_router(Watching(rooms).router())
     return Border(app, rooms)
@@ -52,9 +56,9 @@ def _middleware(rooms: Rooms) -> list[Middleware]:
         Middleware(
             CORSMiddleware,
             allow_origins=list(settings.allowed_origins),
-            allow_methods=["GET", "HEAD", "POST", "OPTIONS"],
+            allow_methods=["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"],
             allow_headers=["*"],
-            expose_headers=["Content-Location", "Warning"],
+            expose_headers=["Content-Location", "Location", "Warning"],
             max_age=3600,
         ),
         gate,

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from node import logs
@@ -23,7 +23,7 @@ from storage.objects import is_valid_uid
 
 log = logs.get(__name__)
 
-_METHODS = ("GET", "HEAD", "POST", "OPTIONS")
+_METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS")
 _GONE = 499  # nobody is there to be answered; as nginx logs it
 _MISDIRECTED = "Host: this node is not called that; allowed: this machine's own names, or the host of web.public_url"
 
@@ -38,6 +38,8 @@ class Border:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
+        if scope["type"] == "websocket":
+            await self._channel(scope, receive, send)
         if scope["type"] != "http":
             return
         began, status = time.monotonic(), 0
@@ -64,6 +66,17 @@ class Border:
                 await answers.problem(500, "internal error; see the node's log")(scope, receive, noting)
         finally:
             self._note(scope, status, time.monotonic() - began)
+
+    async def _channel(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One websocket."""
+        with logs.about(request=next(self._numbers)):
+            if not self._rooms.is_called(HTTPConnection(scope)):
+                await send({"type": "websocket.close", "code": 1008})  # before it is accepted: 403
+                return
+            try:
+                await self._app(scope, receive, send)
+            except Exception:  # the web side's border
+                log.exception("event channel failed")
 
     def _note(self, scope: Scope, status: int, took_s: float) -> None:
         method, route = scope["method"], _route(scope)

@@ -17,16 +17,22 @@ NEEDS: Mapping[str, tuple[AccountRole, AccountRole]] = {
     "QIDO-RS": (VIEWER, ADMIN),
     "WADO-RS": (VIEWER, ADMIN),
     "STOW-RS": (ADMIN, OPERATOR),
+    "UPS-RS": (VIEWER, OPERATOR),
     "monitoring": (VIEWER, ADMIN),
     "Watching": (VIEWER, ADMIN),
 }
+
+#: Name of the event channel's routes.
+CHANNEL = "UPS-RS event channel"
 
 #: What `access.open` calls these.
 OPENED: Mapping[str, str] = {LIVE: "health", READY: "health", METRICS: "metrics"}
 
 
 def service(route: Any) -> str:
-    """What `NEEDS` knows a route by; "" where it has no tag."""
+    """What `NEEDS` knows a route by; "" where it has no tag. A websocket's name says it."""
+    if getattr(route, "name", "") == CHANNEL:
+        return "UPS-RS"
     tags = getattr(route, "tags", None) or [""]
     return str(tags[0])
 

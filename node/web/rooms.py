@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from fastapi import Request
+from starlette.requests import HTTPConnection
 
 from node import logs
 from node.books import Books
@@ -18,6 +18,8 @@ from node.intake import Intake
 from node.metrics import Metrics
 from node.settings import WebSettings
 from node.stored_file import StoredFile, opened
+from node.ups.subscribing import Subscribing
+from node.ups.worklist import UnifiedWorklist
 from node.web.decoders import Decoders
 from node.web.gate import Door
 from storage.catalogue import Catalogue
@@ -108,9 +110,11 @@ class Rooms:
     metrics: Metrics
     books: Books
     door: Door
+    work: UnifiedWorklist
+    subscribing: Subscribing
     name: str = "mammo-node"
 
-    def is_called(self, request: Request) -> bool:
+    def is_called(self, request: HTTPConnection) -> bool:
         """Whether the request's Host is one of this node's. On loopback that keeps out pages from elsewhere whose
 
         name was made to lead to this machine; beyond loopback a node has whatever names it is given.
@@ -123,7 +127,7 @@ class Rooms:
         except ValueError:  # no host at all, by how it is written
             return False
 
-    def base_url(self, request: Request) -> str:
+    def base_url(self, request: HTTPConnection) -> str:
         """Where DICOMweb begins, as the asker sees this node."""
         if self.settings.public_url is not None:
             return self.settings.public_url

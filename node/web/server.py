@@ -20,6 +20,7 @@ from node.settings_access import AccessSettings
 log = logs.get(__name__)
 
 _CONNECTIONS = 256  # at the same time; more are answered with 503
+_MESSAGE_BYTES = 64 * 1024  # of a websocket, where nobody has anything to say to us
 _GRACE_S = 2  # for answers that are under way at a stop
 
 
@@ -75,7 +76,8 @@ def _config(app: ASGIApp, access: AccessSettings) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         lifespan="off",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=_MESSAGE_BYTES,
         server_header=False,
         proxy_headers=bool(access.behind_proxy),
         forwarded_allow_ips=list(access.behind_proxy),

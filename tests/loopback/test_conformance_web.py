@@ -13,6 +13,7 @@ from node.conformance.web import WebService
 from node.query import BINARY_VRS
 from node.web import media
 from tests.support_exams import STUDY, as_file, view
+from tests.support_ups import rest, workitem
 from tests.support_web import Web, compressed, web
 
 SERVICES = statement.services()
@@ -23,12 +24,17 @@ SEARCHES = {"STUDY": "/studies", "SERIES": "/series", "INSTANCE": "/instances"}
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
     with web(tmp_path_factory.mktemp("web")) as served:
         served.put(view())
+        rest(served.node).push(ITEM, workitem())
         yield served
+
+
+ITEM = "2.25.1"
 
 
 def path(service: WebService) -> str:
     """The resource of the one image that there is."""
     values = {"study": STUDY, "series": f"{STUDY}.0", "instance": f"{STUDY}.1", "frames": "1", "path": "7FE00010"}
+    values |= {"workitem": ITEM, "subscriber": "WEB"}
     return re.sub(r"\{([^}]+)\}", lambda found: values[found[1]], service.resource)
 
 
@@ -60,7 +66,7 @@ def test_every_claimed_resource_gives_each_claimed_media_type(served: Web, servi
 
 
 def test_what_is_taken_is_what_is_claimed(served: Web) -> None:
-    (consumed,) = {each.consumes for each in SERVICES if each.method == "POST"}
+    (consumed,) = {each.consumes for each in SERVICES if each.service == "STOW-RS"}
     answer = served.ask("POST", "/studies", data=b"x", Content_Type="application/json")
     assert answer.status == 415
     assert consumed[0] in answer.error

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from typer.testing import CliRunner
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from node import logs
 from node.access import accounts as local
@@ -278,3 +280,12 @@ def test_commands_keep_accounts(tmp_path: Path) -> None:
     run("password", "kari", typed=PASSWORD + "2\n")
     run("remove", "kari")
     assert "kari" not in run("list", "--json")
+
+
+def test_the_event_channel_asks_who_it_is(closed: Web, tokens: dict[AccountRole, str]) -> None:
+    url = f"ws://127.0.0.1:{closed.node.web.port}/ws/subscribers/RIS"
+    with pytest.raises(InvalidStatus) as refused, connect(url, proxy=None):
+        pass
+    assert refused.value.response.status_code == 403
+    with connect(url, proxy=None, additional_headers=bearer(tokens[AccountRole.VIEWER])) as channel:
+        assert channel.ping().wait(30), "a viewer may listen"

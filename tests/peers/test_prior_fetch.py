@@ -1,4 +1,7 @@
-"""Earlier exams are fetched from Orthanc before an exam is read; one that cannot be had costs a line."""
+"""Earlier exams are fetched from Orthanc before an exam is read; one that cannot be had costs a line.
+
+So is the exam of a work item.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,14 @@ import pytest
 
 from node.settings import PriorSource
 from node.simulator.pacs import free_port
+from node.ups.attributes import made
 from storage.records import StudyState
+from tests.support import wait_until
 from tests.support_commitment import peer_settings
 from tests.support_exams import as_file, settings
 from tests.support_peers import orthanc
 from tests.support_screening import ROOT, Screening, round_of, screening_node
+from tests.support_ups import Dimse, dimse, workitem
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +87,28 @@ def test_the_next_one_is_asked_where_one_has_none(screening: Screening) -> None:
 )
 def test_a_pacs_is_asked_in_its_hours_only(hours: str | None, now: time, is_open: bool) -> None:
     assert PriorSource(hours=hours).is_open(now) is is_open
+
+
+def test_the_exam_of_a_work_item_is_fetched_from_the_pacs_that_it_names_and_performed(screening: Screening) -> None:
+    study, uid = f"{ROOT}.403", "2.25.403"
+    item = workitem(study, PatientID="OTHER", InputInformationSequence=[named(study, "ORTHANC")])
+    with dimse(screening.node) as ris:
+        assert ris.create(uid, item) == 0x0000
+        wait_until(lambda: done(ris, uid), 120, "the item to end")
+        _, found = ris.get(uid)
+    assert found.ProcedureStepState == "COMPLETED", found
+    made_of = {each.sop_instance_uid for each in screening.node.outbox.results(study)}
+    series = found.UnifiedProcedureStepPerformedProcedureSequence[0].OutputInformationSequence
+    assert {ref.ReferencedSOPInstanceUID for each in series for ref in each.ReferencedSOPSequence} == made_of
+    assert len(made_of) == 1
+
+
+def named(study: str, ae_title: str) -> dict[str, object]:
+    return made(
+        TypeOfInstances="DICOM", StudyInstanceUID=study, DICOMRetrievalSequence=[made(RetrieveAETitle=ae_title)]
+    )
+
+
+def done(ris: Dimse, uid: str) -> bool:
+    _, found = ris.get(uid, "ProcedureStepState")
+    return found is not None and found.ProcedureStepState in ("COMPLETED", "CANCELED")

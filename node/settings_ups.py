@@ -1,0 +1,34 @@
+"""Settings of Unified Procedure Steps."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from node.settings import Seconds, Settings
+
+
+class CodeSettings(Settings):
+    """A coded concept."""
+
+    value: str = Field(min_length=1, max_length=16, description="Code Value (0008,0100).")
+    scheme: str = Field(min_length=1, max_length=16, description="Coding Scheme Designator (0008,0102).")
+    meaning: str = Field(default="", max_length=64, description="Code Meaning (0008,0104).")
+
+
+class UpsSettings(Settings):
+    """Unified Procedure Steps: work items that others push to this node, or pull from it."""
+
+    performs: bool = Field(default=True, description="Whether this node performs the items of its codes.")
+    workitem_codes: tuple[CodeSettings, ...] = Field(
+        default=(CodeSettings(value="110004", scheme="DCM", meaning="Computer Aided Detection"),),
+        description="Scheduled Workitem Codes of what this node performs; items of others are kept for others.",
+    )
+    input_wait_s: Seconds = Field(default=600.0, description="An item whose input is not here by then is canceled.")
+    give_up_s: float = Field(
+        default=86400.0, gt=0, le=2592000, description="An item whose exam needs a person for so long is canceled."
+    )
+    concurrency: int = Field(default=2, ge=1, le=16, description="Items whose input is fetched at the same time.")
+    kept_days: float = Field(default=30.0, gt=0, le=3650, description="Then a final item without lock is forgotten.")
+    told_for_s: float = Field(
+        default=86400.0, gt=0, le=2592000, description="A report that a subscriber did not take by then is given up."
+    )
