@@ -10,7 +10,7 @@ from node import holdings, logs
 from node.access.accounts import Accounts
 from node.books import NODE_ENDED, Books
 from node.config import Config
-from node.dimse import by_class, commitment, ups
+from node.dimse import by_class, commitment, ups, ups_scu
 from node.dimse.commitment_scp import CommitmentProvider
 from node.dimse.mpps import PerformedSteps
 from node.dimse.query_scp import QueryProvider
@@ -37,6 +37,7 @@ from node.readers import Readers
 from node.reconciliation import Bookkeeper
 from node.roles import ALL_ROLES, Role, name_of
 from node.routing import Router
+from node.ups.elsewhere import Elsewhere
 from node.ups.performing import Performer, Workshop
 from node.ups.subscribing import Subscribing
 from node.ups.telling import Teller
@@ -108,6 +109,7 @@ class Node:
         self.subscribing = Subscribing(self.database, config.is_peer)
         self.performer = Performer(self._workshop())
         self.teller = Teller(config, self.database, ups.tell)
+        self.elsewhere = Elsewhere(config, self.database, ups_scu.manager, commitment.new_transaction_uid)
         self.receiver = Receiver(config, self.intake, self._handlers(Committing(rooms)), self.books)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()), config.access)
@@ -186,6 +188,7 @@ class Node:
             self._commitment.start()
         if Role.READ in self.roles:
             self.performer.start()
+            self.elsewhere.start(self._heartbeat)
         if Role.SEND in self.roles:
             self.teller.start()
         if Role.WEB in self.roles:
@@ -236,6 +239,7 @@ class Node:
         self._commitment.stop()
         self.receiver.stop()
         self.performer.stop()
+        self.elsewhere.stop()
         self.teller.stop()
         self.worklist.stop()
         if self._housekeeper is not None:

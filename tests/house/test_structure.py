@@ -43,6 +43,7 @@ BORDERS = {
     "node/reader_process.py": "the node is told why a reading failed",
     "node/reporting.py": "a result object that cannot be made is kept as failed",
     "node/stored_file.py": "a damaged file fails the parser in many ways",
+    "node/ups/elsewhere.py": "one failed round must not end the rounds",
     "node/ups/performing.py": "one failed look must not end the looking",
     "node/ups/telling.py": "one failed round must not end the rounds",
     "node/web/border.py": "every request gets an answer",
