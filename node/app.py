@@ -16,8 +16,10 @@ from node.dimse.mpps import PerformedSteps
 from node.dimse.query_scp import QueryProvider
 from node.dimse.scp import Receiver
 from node.dimse.scu import Handler
+from node.earlier_exams import EarlierExams, Retrieval
 from node.errors import ConfigError
 from node.examinations.performed import Performed
+from node.examinations.prefetching import Prefetching
 from node.examinations.worklist import WorklistKeeper
 from node.health import Health
 from node.housekeeping import Housekeeper
@@ -25,7 +27,6 @@ from node.intake import Intake
 from node.metrics import Metrics
 from node.pipeline.committing import Committing
 from node.pipeline.durable import DurableJobs
-from node.pipeline.fetching import Retrieval
 from node.pipeline.heartbeat import Heartbeat
 from node.pipeline.jobs import Stage
 from node.pipeline.orders import Orders
@@ -103,6 +104,7 @@ class Node:
         self.books = Books(self.ledger, self.metrics.count_instance)
         worklist = Worklist(self.database)
         self.worklist = WorklistKeeper(config, worklist)
+        self.prefetching = Prefetching(config, worklist, EarlierExams(config, self.index, self.intake))
         self._performed = Performed(self.index, worklist)
         self._commitment = CommitmentProvider(config, self.database, self.store)
         self.work = UnifiedWorklist(self.database, config.ups, config.node.ae_title, commitment.new_transaction_uid)
@@ -183,6 +185,7 @@ class Node:
         )
         self._housekeeper.start()
         self.worklist.start(self._heartbeat)
+        self.prefetching.start(self._heartbeat)
         if Role.RECEIVE in self.roles:
             self.receiver.start()
             self._commitment.start()
@@ -242,6 +245,7 @@ class Node:
         self.elsewhere.stop()
         self.teller.stop()
         self.worklist.stop()
+        self.prefetching.stop()
         if self._housekeeper is not None:
             self._housekeeper.stop()
         self.readers.stop()
