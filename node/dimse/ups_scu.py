@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ from node.ups.attributes import Attributes, made
 from storage.ups import State
 
 CONTEXTS = tuple((uid, syntax) for uid in (PULL, WATCH) for syntax in scu.UNCOMPRESSED)
+PUSHING = tuple((uid, syntax) for uid in (PUSH, PULL) for syntax in scu.UNCOMPRESSED)
 _RETURNED = (
     "SOPInstanceUID",
     "ScheduledProcedureStepPriority",
@@ -49,6 +50,11 @@ class Manager:
         found = query_scu.matches(self._association, attributes.to_dataset(keys), PULL)
         return [attributes.of_dataset(each) for each in found]
 
+    def push(self, uid: str, item: Attributes) -> int:
+        """N-CREATE; on an association with `PUSHING`."""
+        answer, _ = scu.called(self._association.send_n_create, attributes.to_dataset(item), UID(PUSH), UID(uid))
+        return _status(answer)
+
     def item(self, uid: str) -> tuple[int, Attributes]:
         """N-GET of everything."""
         answer, found = scu.called(self._association.send_n_get, [], UID(PUSH), UID(uid), meta_uid=UID(PULL))
@@ -77,9 +83,9 @@ class Manager:
 
 
 @contextmanager
-def manager(peer: Peer, calling_ae_title: str) -> Iterator[Manager]:
+def manager(peer: Peer, calling_ae_title: str, contexts: Sequence[tuple[str, str]] = CONTEXTS) -> Iterator[Manager]:
     """For the length of the block. Raises DeliveryError."""
-    with scu.associated(peer, calling_ae_title, CONTEXTS) as association:
+    with scu.associated(peer, calling_ae_title, contexts) as association:
         yield Manager(association)
 
 
