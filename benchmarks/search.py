@@ -139,8 +139,8 @@ def watch(database: Database) -> None:
         "first page of exams": lambda: index.studies(limit=100),
         "exams in a state": lambda: index.studies([StudyState.ANSWERED], 100),
         "exams that are whole": lambda: index.due_studies(datetime.now(UTC)),
-        "exams by state": index.state_counts,
-        "deliveries, counted": figures.deliveries,
+        "exams by state": index.tallies.studies,
+        "deliveries, counted": index.tallies.deliveries,
         "oldest delivery": figures.oldest_deliveries,
         "last errors": figures.last_errors,
     }

@@ -131,7 +131,7 @@ def missing_today(config: Config, held: Holdings, now: datetime) -> list[Expecte
 
 
 def _state_lines(held: Holdings, now: datetime) -> tuple[StateLine, ...]:
-    counts = held.index.state_counts()
+    counts = held.tallies.studies()
     return tuple(
         StateLine(
             state=state,
@@ -147,10 +147,8 @@ def _state_lines(held: Holdings, now: datetime) -> tuple[StateLine, ...]:
 def _destination_lines(config: Config, held: Holdings, now: datetime) -> tuple[DestinationLine, ...]:
     figures = Figures(held.database)
     counts: dict[str, Counter[str]] = {name: Counter() for name in config.destinations}
-    for (name, state), count in figures.deliveries().items():
+    for (name, state), count in [*held.tallies.deliveries().items(), *held.tallies.forwards().items()]:
         counts.setdefault(name, Counter())[state] += count
-    for name, states in held.forwards.counts().items():
-        counts.setdefault(name, Counter()).update(states)
     made, came, sent = figures.oldest_deliveries(), held.forwards.oldest(), figures.oldest_uncommitted()
     errors = figures.last_errors()
     return tuple(
@@ -184,7 +182,7 @@ def _attention(found: Status) -> Iterable[str]:
     open_exams = sum(count.get(state, 0) for state in _WAITING)
     if open_exams and not found.running:
         yield f"no node runs, and {open_exams} exams wait: mammo-node serve"
-    yield from attention(found.upkeep, list(count))
+    yield from attention(found.upkeep, list(count), running=found.running)
     if held := count.get(StudyState.HELD, 0):
         yield f"{held} exams are held and have no result: mammo-node exams --state HELD, then show and requeue --read"
     if failed := count.get(StudyState.UNDELIVERED, 0):

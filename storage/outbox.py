@@ -146,12 +146,14 @@ class Outbox:
         states: Iterable[DeliveryState] = DeliveryState,
     ) -> list[Delivery]:
         """Deliveries that match, in a stable order."""
-        row = schema.DeliveryRow
+        row, wanted = schema.DeliveryRow, {state.value for state in states}
         query = (
             select(row)
-            .where(row.state.in_([state.value for state in states]))
+            .where(row.state.in_(wanted))
             .order_by(row.study_instance_uid, row.revision, row.destination, row.kind, row.sop_instance_uid)
         )
+        if wanted.isdisjoint(schema.SETTLED_DELIVERIES):
+            query = query.where(schema.is_open(row.state, schema.SETTLED_DELIVERIES))
         if study_instance_uid is not None:
             query = query.where(row.study_instance_uid == study_instance_uid)
         if revision is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from node.pipeline.jobs import Job, Stage
 from node.roles import Role
 from node.settings_storage import PipelineSettings
 from storage.database import Database, SchemaMismatch
+from storage.duties import Duties
 from storage.records import StudyState
 from storage.schema import make_engine
 from storage.sweeps import Sweeps
@@ -58,7 +60,13 @@ class Beating:
         self.jobs.connect()
         self.lost: list[str] = []
         self.heart = Heartbeat(
-            self.slot, Workers(database), self.jobs, FAST, lost=lambda: self.lost.append(self.slot.name)
+            self.slot,
+            Workers(database),
+            self.jobs,
+            FAST,
+            holder=uuid.uuid4().hex,
+            duties=Duties(database),
+            lost=lambda: self.lost.append(self.slot.name),
         )
         self.heart.start(roles)
 
@@ -124,7 +132,7 @@ def test_when_the_leader_dies_another_leads_and_its_slot_is_the_next_ones(shared
 def test_a_worker_whose_slot_was_given_away_ends(shared: Database) -> None:
     worker = Beating(shared, "host.read")
     try:
-        Workers(shared).enter(worker.slot.name, "read")
+        Workers(shared).enter(worker.slot.name, "read", uuid.uuid4().hex)
         wait_until(lambda: worker.lost, 30, "it to notice")
     finally:
         worker.stop()
@@ -163,7 +171,7 @@ def test_finished_jobs_are_forgotten_and_waiting_ones_are_not(shared: Database) 
 def test_status_tells_of_silent_workers_and_of_roles_that_nobody_has(shared: Database, tmp_path: Path) -> None:
     config = config_of(shared, tmp_path).model_copy(update={"pipeline": FAST})
     receiver = Beating(shared, "host.receive", "receive")
-    receiver.heart._workers.enter("host.receive.9", "receive")
+    Workers(shared).enter("host.receive.9", "receive", uuid.uuid4().hex)
     node = Node(config)
     node.connect()
     try:
@@ -183,7 +191,7 @@ def test_status_tells_of_silent_workers_and_of_roles_that_nobody_has(shared: Dat
         assert holdings.node_runs(config)
         kept = overview.status(config).upkeep
         assert {line.slot: str(line.pulse) for line in kept.workers}["host.receive.9"] == "silent"
-        assert kept.kept_bytes == node.index.kept_bytes() > 4 * 640 * 512 * 2
+        assert kept.kept_bytes == node.index.tallies.kept_bytes() > 4 * 640 * 512 * 2
     finally:
         node.stop()
         receiver.stop()
@@ -258,7 +266,7 @@ def test_the_quota_refuses_before_it_is_passed_and_takes_again_after(tmp_path: P
         arriving.write(bytes(17_000_000))
         with pytest.raises(OutOfResources, match=r"storage\.maximum_bytes allows"):
             arriving.whole()
-        assert node.index.kept_bytes() <= 2 * size + 9000
+        assert node.index.tallies.kept_bytes() <= 2 * size + 9000
         assert node.index.study(STUDY).state is StudyState.RECEIVING
     finally:
         node.stop()

@@ -23,6 +23,7 @@ from storage.index import Index
 from storage.outbox import Outbox
 from storage.records import DeliveryState, StudyState
 from storage.schema import Base, make_engine
+from storage.tallies import Tallies
 from storage.worklist import Worklist
 from tests.support_postgres import Postgres
 
@@ -49,9 +50,9 @@ ASKED: dict[str, Callable[[Database], object]] = {
     "an exam's results": lambda database: Outbox(database).results(UID),
     "an exam's deliveries": lambda database: Outbox(database).deliveries(UID, revision=1),
     "exams that are whole": lambda database: Index(database).due_studies(NOW),
-    "exams by state": lambda database: Index(database).state_counts(),
+    "exams by state": lambda database: Tallies(database).studies(),
     "exams whose results waited too long": lambda database: Index(database).expired(NOW),
-    "deliveries by destination": lambda database: Figures(database).deliveries(),
+    "deliveries by destination": lambda database: Tallies(database).deliveries(),
     "the oldest delivery": lambda database: Figures(database).oldest_deliveries(),
     "the oldest commitment": lambda database: Figures(database).oldest_uncommitted(),
     "the last errors": lambda database: Figures(database).last_errors(),
