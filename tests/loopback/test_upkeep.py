@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
+import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+from typer.testing import CliRunner
 
 from node import holdings, overview, sweeping
 from node.app import Node
+from node.cli import make_app
 from node.config import Config
+from node.duties import Duty
 from node.errors import ConfigError, OutOfResources
+from node.housekeeping import Housekeeper
 from node.pipeline.durable import DurableJobs, upgrade_engine
 from node.pipeline.heartbeat import Heartbeat
 from node.pipeline.jobs import Job, Stage
 from node.roles import Role
 from node.settings_storage import PipelineSettings
+from node.upkeep import DutyLine
 from storage.database import Database, SchemaMismatch
 from storage.duties import Duties
 from storage.records import StudyState
@@ -59,12 +67,13 @@ class Beating:
         self.jobs = DurableJobs(database.engine, {})
         self.jobs.connect()
         self.lost: list[str] = []
+        self.holder = uuid.uuid4().hex
         self.heart = Heartbeat(
             self.slot,
             Workers(database),
             self.jobs,
             FAST,
-            holder=uuid.uuid4().hex,
+            holder=self.holder,
             duties=Duties(database),
             lost=lambda: self.lost.append(self.slot.name),
         )
@@ -195,6 +204,54 @@ def test_status_tells_of_silent_workers_and_of_roles_that_nobody_has(shared: Dat
     finally:
         node.stop()
         receiver.stop()
+
+
+def test_the_leader_does_every_duty_and_status_says_when_and_what_it_found(shared: Database, tmp_path: Path) -> None:
+    config = config_of(shared, tmp_path, retention_days=30).model_copy(update={"pipeline": FAST})
+    node = Node(config)
+    node.connect()
+    pending_of(shared, "gone.read.1")
+    Workers(shared).enter("gone.read.1", "read", "f" * 32)
+    leader = Beating(shared, "host.read")
+    left, living = (unfinished(node, writer) for writer in ("f" * 32, leader.holder))
+    young = unfinished(node, "f" * 32, age_s=0)
+    housekeeper = Housekeeper(node.database, node.store, node.orders, config, leader.heart)
+    housekeeper.start()
+    try:
+        wait_until(lambda: all(each.ago_s is not None for each in duties(config).values()), 30, "every duty to be done")
+        wait_until(lambda: duties(config)[Duty.TAKEOVER].last_found == 1, 30, "the job to be taken over")
+        assert statuses(shared) == ["ENQUEUED"]
+        assert set(duties(config)) == set(Duty)
+        assert duties(config)[Duty.HALF_WRITTEN].found == 1
+        assert [each.exists() for each in (left, living, young)] == [False, True, True]
+        leading = {line.slot for line in overview.status(config).upkeep.workers if line.leads}
+        assert leading == {"host.read.1"}
+        said = CliRunner().invoke(make_app(["status"]), ["status", "--config", str(written(config, tmp_path))]).output
+        for duty in Duty:
+            assert re.search(rf"^{duty} .* ago ", said, re.MULTILINE), said
+        assert re.search(r"^host\.read\.1 +read +works +leads", said, re.MULTILINE), said
+    finally:
+        housekeeper.stop()
+        leader.stop()
+        node.stop()
+
+
+def duties(config: Config) -> dict[Duty, DutyLine]:
+    return {line.duty: line for line in overview.status(config).upkeep.duties}
+
+
+def unfinished(node: Node, writer: str, age_s: float = 2 * sweeping.HALF_WRITTEN_S) -> Path:
+    path = node.store.incoming / f"{writer}-{age_s}"
+    path.write_bytes(b"half an image")
+    os.utime(path, (time.time() - age_s,) * 2)
+    return path
+
+
+def written(config: Config, folder: Path) -> Path:
+    storage = {"database_url": config.storage.database_url, "object_folder": str(config.storage.object_folder)}
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump({"storage": {**storage, "retention_days": 30}}))
+    return path
 
 
 def test_roles_apart_need_a_database_that_can_be_shared(tmp_path: Path) -> None:
