@@ -248,13 +248,12 @@ class Index:
             return [rows.study(found) for found in session.scalars(query)]
 
     def expired(self, before: datetime, limit: int | None = None) -> list[str]:
-        """Studies that need nobody any more and have not changed since `before`; at most `limit`, oldest first."""
+        """Studies that need nobody any more and have not changed since `before`; at most `limit`."""
         row, forward = schema.StudyRow, ForwardRow
         awaited = select(forward).where(_not_forwarded(row.study_instance_uid)).exists()
         query = (
             select(row.study_instance_uid)
             .where(row.state.in_(schema.SETTLED_STUDIES), row.changed_at < before, ~awaited)
-            .order_by(row.changed_at)
             .limit(limit)
         )
         with self._database.transaction() as session:
