@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
@@ -334,31 +332,3 @@ def test_status_warns_before_the_disk_is_at_its_watermark(node: Node, tmp_path: 
     near = node.config.storage.model_copy(update={"minimum_free_bytes": int(free / 1.5)})
     told = overview.status(node.config.model_copy(update={"storage": near})).attention
     assert any("nearly full" in sentence for sentence in told), told
-
-
-def test_a_backup_of_a_node_at_work_is_restored_whole(node: Node, tmp_path: Path) -> None:
-    """As docs/operations.md says: the database first, the files after it."""
-    for number in range(3):
-        node.intake.accept(incoming(number))
-    backup = tmp_path / "backup"
-    backup.mkdir()
-    with sqlite3.connect(tmp_path / "node.sqlite") as source, sqlite3.connect(backup / "node.sqlite") as copy:
-        source.backup(copy)
-    source.close()
-    copy.close()
-    node.intake.accept(incoming(3))  # it goes on working
-    shutil.copytree(tmp_path / "objects", backup / "objects", ignore=shutil.ignore_patterns(".incoming", ".lock"))
-
-    restored = Node(settings(backup))
-    restored.database.create_schema()
-    try:
-        found = sweeping.sweep(Sweeps(restored.database), restored.store, datetime.now(UTC), older_than_s=0)
-        assert (found.missing, found.orphans) == (0, 1), "what came after the database was copied is only a file"
-        for each in restored.index.instances(STUDY):
-            restored.store.verify(each.path, each.sha256)
-        assert str(restored.intake.accept(incoming(0)).outcome) == "duplicate"
-        assert str(restored.intake.accept(incoming(3)).outcome) == "stored"
-        again = sweeping.sweep(Sweeps(restored.database), restored.store, datetime.now(UTC), older_than_s=0)
-        assert (again.missing, again.orphans) == (0, 0)
-    finally:
-        restored.stop()
