@@ -47,8 +47,8 @@ def main() -> None:
         began = time.monotonic()
         fill(database, exams)
         print(f"{exams} exams put in, {time.monotonic() - began:.0f} s")
-        measure(Catalogue(database), exams)
         watch(database, config)
+        measure(Catalogue(database), exams)
         database.engine.dispose()
 
 
