@@ -69,9 +69,11 @@ class Housekeeper:
         self._trimmed_at = time.monotonic()
         self._clock = Clock()
         duties, tallies = Duties(database), Tallies(database)
-        self._reconciler = Round(Duty.RECONCILER, lambda _now: orders.reconcile(), duties, leader)
-        at_leisure = [
+        self._soon = (
+            Round(Duty.RECONCILER, lambda _now: orders.reconcile(), duties, leader),
             Round(Duty.COUNTS, lambda _now: tallies.add_up(), duties, leader),
+        )
+        at_leisure = [
             Round(Duty.RETENTION, self.retain, duties, leader),
             Round(Duty.FINISHED_JOBS, orders.forget_finished, duties, leader),
             Round(Duty.BOOKS, keep_books, duties, leader),
@@ -134,7 +136,8 @@ class Housekeeper:
                     self._lead()
             except Exception:
                 log.exception("housekeeping failed")
-            self._reconciler.turn(datetime.now(UTC))
+            for duty in self._soon:
+                duty.turn(datetime.now(UTC))
 
     def _lead(self) -> None:
         self._hasten(datetime.now(UTC))
