@@ -168,7 +168,7 @@ def watch(day: Day, rooms: Sequence[threading.Thread], receiving: Pacs, config: 
             if now >= next_sample:
                 next_sample = now + _SAMPLE_EVERY_S
                 memory.append(memory_mb(node))
-                for state, (_, since) in held.index.state_counts().items():
+                for state, (_, since) in held.tallies.studies().items():
                     oldest[state] = max(oldest[state], time.time() - since.timestamp())
             if ended is None and not any(room.is_alive() for room in rooms):
                 ended = now

@@ -1,7 +1,7 @@
 """How long searches take among many exams: `python benchmarks/search.py [EXAMS] [DATABASE_URL]`.
 
 Fills an empty database (SQLite in a temporary folder unless a URL is given) with EXAMS exams of one series and one
-instance each, and prints the median of what QIDO-RS does for the usual questions.
+instance each, and prints the median of what QIDO-RS does for the usual questions, and of what the node itself asks.
 """
 
 from __future__ import annotations
@@ -11,99 +11,49 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
-from sqlalchemy import text
-
-from node import findable, search
+from node import overview, search
+from node.config import Config
 from node.errors import TooBroad
+from node.health import Health
+from node.holdings import Holdings
+from node.metrics import Metrics
 from node.query import Key, Matching
 from node.search import Search
-from storage.catalogue import Catalogue, Level, _text
+from storage.catalogue import Catalogue, Level
 from storage.database import Database
 from storage.figures import Figures
+from storage.forwards import Forwards
 from storage.index import Index
-from storage.records import StudyState
+from storage.outbox import Outbox
+from storage.records import DeliveryState, StudyState
 from storage.schema import make_engine
-from tests.support_exams import view
-
-_ROOT = "1.2.826.0.1.3680043.10.999.100"
-_DAYS = 5500
-#: What stands in the template for what differs from exam to exam.
-_UID, _PATIENT, _NAME, _DAY, _ACC = f"{_ROOT}.0", "P-here", "Name-here", "19000101", "A-here"
-_NUMBERS = (
-    "with recursive n(i) as (select 0 union all select i + 1 from n where i < :exams - 1), "
-    f"e as (select i, '{_ROOT}.' || i as uid, 'P' || (i % :patients) as patient, 'A' || i as acc, day, "
-    "'Family' || (i % 50000) || '^Given' || (i % 997) as name from n join day on day.k = i % 5500) "
-)
-_FILLING = (
-    "insert into found_study (study_instance_uid, patient_id, patient_name, accession_number, study_date, attributes) "
-    + _NUMBERS
-    + f"select uid, patient, lower(name), acc, day, replace(replace(replace(replace(replace(:study, '{_UID}', uid), "
-    f"'{_PATIENT}', patient), '{_NAME}', name), '{_DAY}', day), '{_ACC}', acc) from e",
-    "insert into found_series (series_instance_uid, study_instance_uid, modality, attributes) "
-    "select study_instance_uid || '.1', study_instance_uid, 'MG', "
-    f"replace(:series, '{_UID}', study_instance_uid) from found_study",
-    "insert into found_instance (sop_instance_uid, study_instance_uid, series_instance_uid, sop_class_uid, attributes) "
-    "select study_instance_uid || '.1.1', study_instance_uid, study_instance_uid || '.1', :sop_class, "
-    f"replace(:instance, '{_UID}', study_instance_uid) from found_study",
-    "insert into study (study_instance_uid, state, revision, failures, jobs, priority, first_received_at, "
-    "last_received_at, changed_at, patient_id, issuer_of_patient_id, accession_number, study_date) "
-    "select study_instance_uid, 'ANSWERED', 1, 0, 1, 1, :long_ago, :long_ago, :long_ago, patient_id, '', "
-    "accession_number, study_date from found_study",
-    "insert into result_object (sop_instance_uid, sop_class_uid, study_instance_uid, series_instance_uid, revision, "
-    "kind, options, part, path, sha256, size_bytes, created_at, error) "
-    "select study_instance_uid || '.2.1', :sop_class, study_instance_uid, study_instance_uid || '.2', 1, "
-    "'summary_sc', '', '', 'x', '', 1, :long_ago, '' from found_study",
-    "insert into delivery (sop_instance_uid, destination, study_instance_uid, revision, kind, state, attempts, due_at, "
-    "last_error, asks, released) select sop_instance_uid, 'pacs', study_instance_uid, 1, kind, 'DELIVERED', 1, "
-    "created_at, '', 0, false from result_object",
-)
+from storage.tallies import Tallies
+from tests.support_exams import settings
+from tests.support_index import received
+from tests.support_many import ROOT, fill
 
 
 def main() -> None:
     exams = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
     with tempfile.TemporaryDirectory() as folder:
         url = sys.argv[2] if len(sys.argv) > 2 else f"sqlite:///{Path(folder) / 'node.sqlite'}"
+        config = settings(Path(folder), storage={"database_url": url, "object_folder": f"{folder}/objects"})
         database = Database(make_engine(url))
         database.create_schema()
+        began = time.monotonic()
         fill(database, exams)
+        print(f"{exams} exams put in, {time.monotonic() - began:.0f} s")
+        watch(database, config)
         measure(Catalogue(database), exams)
-        watch(database)
         database.engine.dispose()
 
 
-def fill(database: Database, exams: int) -> None:
-    """By SQL alone, which is the only way to put in a million of them in a minute."""
-    began = time.monotonic()
-    template = findable.entry(
-        view(study=_UID, PatientID=_PATIENT, PatientName=_NAME, StudyDate=_DAY, AccessionNumber=_ACC)
-    )
-    values = {
-        "exams": exams,
-        "patients": exams // 2,
-        "study": _text(template.study),
-        "series": _text(template.series),
-        "instance": _text(template.instance),
-        "sop_class": template.sop_class_uid,
-        "long_ago": "2020-01-01 00:00:00+00:00",
-    }
-    days = [{"k": k, "day": f"{date(2010, 1, 1) + timedelta(days=k):%Y%m%d}"} for k in range(_DAYS)]
-    with database.engine.begin() as connection:
-        connection.execute(text("create temporary table day (k integer primary key, day varchar(8))"))
-        connection.execute(text("insert into day values (:k, :day)"), days)
-        for statement in _FILLING:
-            names = {name for name in values if f":{name}" in statement}
-            connection.execute(text(statement), {name: values[name] for name in names})
-    with database.engine.connect() as connection:
-        connection.execute(text("ANALYZE"))
-        connection.commit()
-    print(f"{exams} exams put in, {time.monotonic() - began:.0f} s")
-
-
 def measure(catalogue: Catalogue, exams: int) -> None:
-    uid = f"{_ROOT}.{exams // 3}"
+    uid = f"{ROOT}.{exams // 3}"
     for told, level, keys in (
         ("patient ID", Level.STUDY, [Key("00100020", "LO", (f"P{exams // 3}",))]),
         ("study date", Level.STUDY, [Key("00080020", "DA", ("20200315",))]),
@@ -132,21 +82,45 @@ def measure(catalogue: Catalogue, exams: int) -> None:
         print(f"{told:25} {wall:9.1f} ms, fastest {fastest:9.1f}, CPU here {cpu:7.1f}; {count} matches")
 
 
-def watch(database: Database) -> None:
-    """What `exams` and `status` ask."""
-    index, figures = Index(database), Figures(database)
+def watch(database: Database, config: Config) -> None:
+    """What `exams`, `status`, Prometheus, every round of the housekeeper and every image that comes ask."""
+    index, figures, held = Index(database), Figures(database), Holdings.of(database)
+    metrics, long_ago = Metrics(config, database, Health(config, database, None)), datetime(1990, 1, 1, tzinfo=UTC)
+    numbers = count()
+
+    def intake() -> None:
+        image = received(f"{ROOT}.999999999.{next(numbers)}", datetime.now(UTC))
+        index.add_instance(image, lambda _views: datetime.now(UTC) + timedelta(minutes=1))
+
     asked: dict[str, Callable[[], object]] = {
-        "first page of exams": lambda: index.studies(limit=100),
-        "exams in a state": lambda: index.studies([StudyState.ANSWERED], 100),
-        "exams that are whole": lambda: index.due_studies(datetime.now(UTC)),
-        "exams by state": index.state_counts,
-        "deliveries, counted": figures.deliveries,
+        "first page of exams": lambda: overview.exam_lines(held, tuple(StudyState), 100),
+        "page of waiting exams": lambda: overview.exam_lines(held, [StudyState.DELIVERING, StudyState.HELD], 100),
+        "page of answered exams": lambda: overview.exam_lines(held, [StudyState.ANSWERED], 100),
+        "exams that are whole": lambda: index.due_studies(long_ago),
+        "exams by state": Tallies(database).studies,
+        "deliveries, counted": Tallies(database).deliveries,
+        "bytes kept": Tallies(database).kept_bytes,
         "oldest delivery": figures.oldest_deliveries,
         "last errors": figures.last_errors,
+        "retention finds nothing": lambda: index.expired(long_ago, 500),
+        "what the reconciler asks": lambda: reconciler(database),
+        "status": lambda: overview.status(config),
+        "metrics": metrics.text,
+        "an image is indexed": intake,
     }
     for told, ask in asked.items():
-        took = [timed(ask)[0] * 1000 for _ in range(7)]
-        print(f"{told:25} {statistics.median(took):9.1f} ms, fastest {min(took):9.1f}")
+        took = [timed(ask) for _ in range(7)]
+        wall, cpu = (statistics.median(each[which] * 1000 for each in took) for which in (0, 1))
+        print(f"{told:25} {wall:9.1f} ms, fastest {min(each[0] for each in took) * 1000:9.1f}, CPU here {cpu:7.1f}")
+
+
+def reconciler(database: Database) -> None:
+    """See `node.pipeline.orders`; beside this it asks the engine which jobs wait."""
+    Index(database).hasten_all(datetime.now(UTC) + timedelta(days=1))
+    Index(database).studies([StudyState.READING, StudyState.REPORTING])
+    Outbox(database).deliveries(states=[DeliveryState.PENDING, DeliveryState.UNCOMMITTED])
+    Forwards(database).queued()
+    Forwards(database).waiting()
 
 
 def timed(what: Callable[[], object]) -> tuple[float, float]:

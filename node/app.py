@@ -51,6 +51,7 @@ from node.web.rooms import Rooms as WebRooms
 from node.web.server import WebServer
 from storage.catalogue import Catalogue
 from storage.database import Database
+from storage.duties import Duties
 from storage.index import Index
 from storage.ledger import Ledger
 from storage.outbox import Outbox
@@ -165,7 +166,7 @@ class Node:
             self.database.create_schema()
         self.database.check_schema()
         slot = self._slot()
-        self._heartbeat = Heartbeat(slot, Workers(self.database), self._jobs, self.config.pipeline)
+        self._heartbeat = self._heart(slot)
         if Role.READ in self.roles:
             self.readers.start()
         self._jobs.start(self._stages.run, slot.name)
@@ -178,7 +179,7 @@ class Node:
             self.database,
             self.store,
             self.orders,
-            self.config.storage,
+            self.config,
             self._heartbeat,
             keep_books=Bookkeeper(self.config, self.database).keep,
             hasten=self._performed.signal,
@@ -196,6 +197,10 @@ class Node:
             self.teller.start()
         if Role.WEB in self.roles:
             self.web.start()
+
+    def _heart(self, slot: Slot) -> Heartbeat:
+        workers, duties = Workers(self.database), Duties(self.database)
+        return Heartbeat(slot, workers, self._jobs, self.config.pipeline, holder=self.store.writer, duties=duties)
 
     def _slot(self) -> Slot:
         name = f"{socket.gethostname()}.{name_of(self.roles)}"

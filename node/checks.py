@@ -101,7 +101,7 @@ def _database(config: Config) -> Check:
     file = holdings.database_file(config)
     try:
         with holdings.opened(config) as held:
-            count = sum(count for count, _ in held.index.state_counts().values())
+            count = sum(count for count, _ in held.tallies.studies().values())
     except NothingKept:
         parent = holdings.existing(file.parent) if file else Path()
         if os.access(parent, os.W_OK):

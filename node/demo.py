@@ -198,7 +198,7 @@ def _look(hospital: Hospital, serving: Program) -> None:
 
 
 def _count_read(index: Index) -> int:
-    counts = index.state_counts()
+    counts = index.tallies.studies()
     return sum(counts[state][0] for state in _READ if state in counts)
 
 

@@ -11,8 +11,8 @@ from node.config import Config
 from node.readers import Readers
 from storage.database import Database, DatabaseUnavailable
 from storage.figures import Figures
-from storage.index import Index
 from storage.records import StudyState
+from storage.tallies import Tallies
 
 #: Exams in these states wait for this node and for nobody else.
 _OWN_WORK = (StudyState.READING, StudyState.REPORTING)
@@ -34,7 +34,7 @@ class Health:
         """readers: None in a process that does not read."""
         self._config = config
         self._figures = Figures(database)
-        self._index = Index(database)
+        self._tallies = Tallies(database)
         self._readers = readers
 
     def conditions(self) -> tuple[Condition, ...]:
@@ -44,7 +44,7 @@ class Health:
     def _database(self) -> Iterator[Condition]:
         try:
             self._figures.alive()
-            counts = self._index.state_counts()
+            counts = self._tallies.studies()
         except DatabaseUnavailable as error:
             yield Condition("database", False, str(error))
             return

@@ -16,6 +16,7 @@ from storage.cohort import CohortFacts
 from storage.commitments import Commitments
 from storage.database import Database, DatabaseUnavailable, SchemaMismatch
 from storage.drift import Drift
+from storage.duties import Duties
 from storage.forwards import Forwards
 from storage.index import Index
 from storage.objects import ObjectStore
@@ -24,6 +25,7 @@ from storage.refusals import Refusals
 from storage.schema import make_engine
 from storage.shadows import Shadows
 from storage.sweeps import Sweeps
+from storage.tallies import Tallies
 from storage.workers import Worker, Workers
 from storage.worklist import Worklist
 
@@ -49,6 +51,8 @@ class Holdings:
     shadows: Shadows
     forwards: Forwards
     worklist: Worklist
+    tallies: Tallies
+    duties: Duties
     database: Database
 
     @classmethod
@@ -66,6 +70,8 @@ class Holdings:
             shadows=Shadows(database),
             forwards=Forwards(database),
             worklist=Worklist(database),
+            tallies=Tallies(database),
+            duties=Duties(database),
             database=database,
         )
 

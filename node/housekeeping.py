@@ -8,23 +8,25 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from node import backfill, logs, sweeping
+from node.config import Config
+from node.duties import Duty, Round, Rounds
 from node.pipeline.orders import Orders
 from node.roles import Leader
-from node.settings_storage import StorageSettings
 from storage.catalogue import Catalogue
 from storage.database import Database
+from storage.duties import Duties
 from storage.index import Index
 from storage.objects import ObjectStore
 from storage.sweeps import Sweeps
+from storage.tallies import Tallies
+from storage.workers import Workers
 
 log = logs.get(__name__)
 
 _TICK_S = 0.2
 _CORRECTION_S = 2.0
-_RECONCILE_S = 30.0
-_RETENTION_S = 3600.0
-_BOOKS_S = 3600.0
-_SWEEP_S = 86400.0
+_TRIM_S = 3600.0
+_EXPIRED_AT_A_TIME = 500
 
 
 class Clock:
@@ -41,40 +43,58 @@ class Clock:
 
 
 class Housekeeper:
-    """One thread. What only one worker should do is done by the one that leads."""
+    """What exams wait for is done by one thread, what may take its time by another.
+
+    What only one worker should do is done by the one that leads.
+    """
 
     def __init__(
         self,
         database: Database,
         store: ObjectStore,
         orders: Orders,
-        settings: StorageSettings,
+        config: Config,
         leader: Leader,
         *,
-        keep_books: Callable[[datetime], None] = lambda _now: None,
+        keep_books: Callable[[datetime], int] = lambda _now: 0,
         hasten: Callable[[datetime], None] = lambda _now: None,
     ) -> None:
         """keep_books: called every hour. hasten: called every time before it is looked which exams are whole."""
-        self._index = Index(database)
-        self._catalogue = Catalogue(database)
-        self._sweeps = Sweeps(database)
-        self._store = store
-        self._orders = orders
-        self._settings = settings
-        self._leader = leader
-        self._keep_books, self._hasten = keep_books, hasten
+        self._index, self._catalogue = Index(database), Catalogue(database)
+        self._sweeps, self._workers = Sweeps(database), Workers(database)
+        self._store, self._orders, self._config, self._leader = store, orders, config, leader
+        self._hasten = hasten
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live, name="housekeeper", daemon=True)
-        self._last: dict[str, float] = {}
+        self._trimmed_at = time.monotonic()
         self._clock = Clock()
+        duties, tallies = Duties(database), Tallies(database)
+        self._soon = (
+            Round(Duty.RECONCILER, lambda _now: orders.reconcile(), duties, leader),
+            Round(Duty.COUNTS, lambda _now: tallies.add_up(), duties, leader),
+        )
+        at_leisure = [
+            Round(Duty.RETENTION, self.retain, duties, leader),
+            Round(Duty.FINISHED_JOBS, orders.forget_finished, duties, leader),
+            Round(Duty.BOOKS, keep_books, duties, leader),
+            Round(Duty.SWEEP, self._sweep, duties, leader),
+        ]
+        if not config.storage.is_embedded:  # alone, a node clears everything when it starts
+            # copies of a bucket's objects are fetched into a folder of the host: each worker looks after its own
+            at_leisure.append(
+                Round(Duty.HALF_WRITTEN, self._clear, duties, None if config.storage.bucket.name else leader)
+            )
+        self._at_leisure = Rounds("housekeeper at leisure", at_leisure)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+        self._at_leisure.start()
 
     def stop(self) -> None:
         """End, after what is being done now."""
         self._ended.set()
+        self._at_leisure.stop()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -85,29 +105,39 @@ class Housekeeper:
 
     def retain(self, now: datetime) -> int:
         """Remove studies that a person's retention rule lets go; returns how many. Rows first: a row has its files."""
-        if self._settings.retention_days is None:
+        days = self._config.storage.retention_days
+        if days is None:
             return 0
-        before, removed = now - timedelta(days=self._settings.retention_days), 0
-        for study in self._index.expired(before):
-            paths = self._index.forget(study, before)
-            held = {instance.path for instance in self._index.instances(study)}  # the study may have come again
-            for path in set(paths) - held:
-                self._store.remove(path)
-            if paths:
-                removed += 1
-                log.info("study removed after storage.retention_days", study=study)
+        before, removed = now - timedelta(days=days), 0
+        while not self._ended.is_set():
+            gone = sum(self._remove(each, before) for each in self._index.expired(before, _EXPIRED_AT_A_TIME))
+            removed += gone
+            if not gone:
+                break
         return removed
+
+    def _remove(self, study: str, before: datetime) -> bool:
+        paths = self._index.forget(study, before)
+        held = {instance.path for instance in self._index.instances(study)}  # the study may have come again
+        for path in set(paths) - held:
+            self._store.remove(path)
+        if paths:
+            log.info("study removed after storage.retention_days", study=study)
+        return bool(paths)
 
     def _live(self) -> None:
         self._make_findable()
         while not self._ended.wait(_TICK_S):
             try:
-                if self._is_time("trim", _RETENTION_S):
+                if time.monotonic() - self._trimmed_at > _TRIM_S:
+                    self._trimmed_at = time.monotonic()
                     self._store.trim()
                 if self._leader.leads:
                     self._lead()
             except Exception:
                 log.exception("housekeeping failed")
+            for duty in self._soon:
+                duty.turn(datetime.now(UTC))
 
     def _lead(self) -> None:
         self._hasten(datetime.now(UTC))
@@ -116,25 +146,16 @@ class Housekeeper:
         if self._clock.went_back():
             log.warning("the clock was set back; what waits for a time waits no longer")
             self._orders.reconcile(anyway=True)
-        if self._is_time("reconcile", _RECONCILE_S):
-            self._orders.reconcile()
-        if self._is_time("retain", _RETENTION_S):
-            self.retain(datetime.now(UTC))
-            self._orders.forget_finished(datetime.now(UTC))
-        if self._is_time("books", _BOOKS_S):
-            self._keep_books(datetime.now(UTC))
-        if self._is_time("sweep", _SWEEP_S):
-            sweeping.sweep(self._sweeps, self._store, datetime.now(UTC))
+
+    def _sweep(self, now: datetime) -> int:
+        found = sweeping.sweep(self._sweeps, self._store, now)
+        return found.orphans + found.missing
+
+    def _clear(self, _now: datetime) -> int:
+        return sweeping.clear_half_written(self._workers, self._store, self._config.pipeline)
 
     def _make_findable(self) -> None:
         try:
             backfill.make_findable(self._catalogue, self._store)
         except Exception:
             log.exception("not everything kept earlier can be searched for; tried again at the next start")
-
-    def _is_time(self, what: str, every_s: float) -> bool:
-        now = time.monotonic()
-        if now - self._last.setdefault(what, now) < every_s:
-            return False
-        self._last[what] = now
-        return True

@@ -20,7 +20,7 @@ from node.identity import SOFTWARE_VERSION
 from storage.database import Database, DatabaseUnavailable
 from storage.figures import Figures
 from storage.forwards import Forwards
-from storage.index import Index
+from storage.tallies import Tallies
 from storage.ups import Workitems
 from storage.worklist import Worklist
 
@@ -70,7 +70,7 @@ class _Kept(Collector):
 
     def __init__(self, config: Config, database: Database, health: Health) -> None:
         self._config, self._database = config, database
-        self._index, self._figures, self._forwards = Index(database), Figures(database), Forwards(database)
+        self._tallies, self._figures, self._forwards = Tallies(database), Figures(database), Forwards(database)
         self._health = health
 
     def describe(self) -> Iterator[Metric]:
@@ -103,16 +103,16 @@ class _Kept(Collector):
     def _exams(self) -> Iterator[Metric]:
         exams = _gauge("exams", "Studies by where they stand.", "state")
         oldest = _gauge("oldest_exam_seconds", "For how long the oldest study of a state has been in it.", "state")
-        for state, (count, since) in self._index.state_counts().items():
+        for state, (count, since) in self._tallies.studies().items():
             exams.add_metric([str(state)], count)
             oldest.add_metric([str(state)], _age_s(since))
         readings = _gauge("readings", "Saved readings by category, every revision counted.", "category")
-        for category, count in self._figures.readings().items():
+        for category, count in self._tallies.readings().items():
             readings.add_metric([category], count)
         yield from (exams, oldest, readings)
 
     def _objects(self) -> Iterator[Metric]:
-        count, size = self._figures.instances()
+        count, size = self._tallies.instances()
         yield _gauge("instances_held", "Received instances that are kept.", value=count)
         yield _gauge("instances_held_bytes", "Bytes of them.", value=size)
         yield _gauge("asides", "Objects kept aside for a person.", value=self._figures.asides())
@@ -142,12 +142,11 @@ class _Kept(Collector):
 
     def _deliveries(self) -> Iterator[Metric]:
         results = _gauge("deliveries", "Result objects by destination and state.", "destination", "state")
-        for (destination, state), count in self._figures.deliveries().items():
+        for (destination, state), count in self._tallies.deliveries().items():
             results.add_metric([destination, state], count)
         forwards = _gauge("forwards", "Forwarded instances by destination and state.", "destination", "state")
-        for destination, states in self._forwards.counts().items():
-            for state, count in states.items():
-                forwards.add_metric([destination, state], count)
+        for (destination, state), count in self._tallies.forwards().items():
+            forwards.add_metric([destination, state], count)
         text = "For how long the oldest object for a destination has waited."
         oldest = _gauge("oldest_delivery_seconds", text, "destination", "what")
         for what, waiting in (("result", self._figures.oldest_deliveries()), ("instance", self._forwards.oldest())):

@@ -15,12 +15,13 @@ from node.holdings import Holdings, NothingKept
 from node.upkeep import Upkeep, attention, upkeep
 from storage.commitments import RequestState
 from storage.figures import Figures
+from storage.pages import Facts, Pages
 from storage.records import DeliveryState, Instance, Study, StudyState
 from storage.worklist import ExpectedLine
 
 #: Exams in these states wait for the node to do something.
 _WAITING = (StudyState.RECEIVING, StudyState.READING, StudyState.REPORTING, StudyState.DELIVERING)
-_A_PERSON = (StudyState.HELD, StudyState.UNDELIVERED)
+_UNSETTLED = (*_WAITING, StudyState.HELD, StudyState.UNDELIVERED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +132,7 @@ def missing_today(config: Config, held: Holdings, now: datetime) -> list[Expecte
 
 
 def _state_lines(held: Holdings, now: datetime) -> tuple[StateLine, ...]:
-    counts = held.index.state_counts()
+    counts = held.tallies.studies()
     return tuple(
         StateLine(
             state=state,
@@ -147,10 +148,8 @@ def _state_lines(held: Holdings, now: datetime) -> tuple[StateLine, ...]:
 def _destination_lines(config: Config, held: Holdings, now: datetime) -> tuple[DestinationLine, ...]:
     figures = Figures(held.database)
     counts: dict[str, Counter[str]] = {name: Counter() for name in config.destinations}
-    for (name, state), count in figures.deliveries().items():
+    for (name, state), count in [*held.tallies.deliveries().items(), *held.tallies.forwards().items()]:
         counts.setdefault(name, Counter())[state] += count
-    for name, states in held.forwards.counts().items():
-        counts.setdefault(name, Counter()).update(states)
     made, came, sent = figures.oldest_deliveries(), held.forwards.oldest(), figures.oldest_uncommitted()
     errors = figures.last_errors()
     return tuple(
@@ -184,7 +183,7 @@ def _attention(found: Status) -> Iterable[str]:
     open_exams = sum(count.get(state, 0) for state in _WAITING)
     if open_exams and not found.running:
         yield f"no node runs, and {open_exams} exams wait: mammo-node serve"
-    yield from attention(found.upkeep, list(count))
+    yield from attention(found.upkeep, list(count), running=found.running)
     if held := count.get(StudyState.HELD, 0):
         yield f"{held} exams are held and have no result: mammo-node exams --state HELD, then show and requeue --read"
     if failed := count.get(StudyState.UNDELIVERED, 0):
@@ -213,27 +212,26 @@ def _attention(found: Status) -> Iterable[str]:
 def exam_lines(held: Holdings, states: Sequence[StudyState], limit: int | None = None) -> list[ExamLine]:
     """The exams in any of `states`, last received first; studies that are only stored are no exams."""
     now = datetime.now(UTC)
-    return [_exam_line(held, study, now) for study in held.index.studies(states, limit)]
+    studies = held.index.studies(states, limit)
+    waiting_ones = {each.study_instance_uid for each in studies if each.state in _UNSETTLED}
+    return [_exam_line(study, facts, now) for study, facts in Pages(held.database).facts(studies, waiting_ones)]
 
 
-def _exam_line(held: Holdings, study: Study, now: datetime) -> ExamLine:
-    stored = held.outbox.reading(study.study_instance_uid)
-    reading = Reading.from_json(stored.reading_json) if stored is not None else None
-    current = reading is not None and reading.revision == study.revision
-    waits = study.state in (*_WAITING, *_A_PERSON)
-    instances = held.index.instances(study.study_instance_uid)
+def _exam_line(study: Study, facts: Facts, now: datetime) -> ExamLine:
+    reading = Reading.from_json(facts.reading.reading_json) if facts.reading is not None else None
+    waits = study.state in _UNSETTLED
     return ExamLine(
         study_instance_uid=study.study_instance_uid,
         received_at=study.last_received_at,
         state=study.state,
         revision=study.revision,
-        category=str(reading.category) if reading is not None and current else "",
-        band=reading.band if reading is not None and current else None,
-        score=reading.score if reading is not None and current else None,
-        views=_views(instances),
-        reasons=tuple(dict.fromkeys(str(reason.code) for reason in reading.reasons)) if reading and current else (),
+        category=str(reading.category) if reading is not None else "",
+        band=reading.band if reading is not None else None,
+        score=reading.score if reading is not None else None,
+        views=_views(facts.views),
+        reasons=tuple(dict.fromkeys(str(reason.code) for reason in reading.reasons)) if reading is not None else (),
         waits_s=(now - study.changed_at).total_seconds() if waits else None,
-        waits_for=why(held, study, instances) if waits else "",
+        waits_for=waiting.reason(study, facts.views, facts.deliveries, facts.events) if waits else "",
     )
 
 
@@ -244,6 +242,6 @@ def why(held: Holdings, study: Study, instances: Iterable[Instance]) -> str:
     return waiting.reason(study, views, held.outbox.deliveries(uid, revision=study.revision), held.index.events(uid))
 
 
-def _views(instances: Iterable[Instance]) -> tuple[str, ...]:
-    counts = Counter(instance.standard_view for instance in instances if instance.standard_view)
+def _views(views: Iterable[str]) -> tuple[str, ...]:
+    counts = Counter(views)
     return tuple(f"{name} ×{count}" if count > 1 else name for name, count in counts.items())

@@ -157,11 +157,14 @@ class Bookkeeper:
         self._database = database
         self._closed: date | None = None
 
-    def keep(self, now: datetime) -> None:
-        """To be called every now and then. A node that was started anew closes yesterday again."""
+    def keep(self, now: datetime) -> int:
+        """To be called every now and then; returns how many are unanswered or missing of a day it closed.
+
+        A node that was started anew closes yesterday again.
+        """
         yesterday = (now - timedelta(seconds=GRACE_S)).astimezone().date() - timedelta(days=1)
         if yesterday == self._closed:
-            return
+            return 0
         found = reconcile(self._config, self._database, yesterday, now)
         tell = log.info if found.balanced else log.error
         tell(
@@ -178,6 +181,7 @@ class Bookkeeper:
         if self._config.storage.ledger_days is not None:
             ledger.forget(now - timedelta(days=self._config.storage.ledger_days))
         self._closed = yesterday
+        return len(found.unanswered) + len(found.missing)
 
 
 def span(day: date) -> tuple[datetime, datetime]:

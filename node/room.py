@@ -36,7 +36,7 @@ class Room:
             return
         with self._lock:
             if time.monotonic() - self._counted_at > _COUNTED_AGAIN_AFTER_S:
-                self._kept, self._counted_at = self._index.kept_bytes(), time.monotonic()
+                self._kept, self._counted_at = self._index.tallies.kept_bytes(), time.monotonic()
             self._check_quota(size_bytes)
             self._kept += size_bytes
 

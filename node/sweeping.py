@@ -8,13 +8,17 @@ from __future__ import annotations
 from datetime import datetime
 
 from node import logs
+from node.settings_storage import PipelineSettings
 from storage.objects import Listed, ObjectStore
 from storage.sweeps import Sweep, Sweeps
+from storage.workers import Workers
 
 log = logs.get(__name__)
 
 #: A younger file may be of an instance that is coming in at this moment.
 SETTLED_S = 86400.0
+#: An unfinished file that nobody wrote to for this long, and whose writer is not heard of, is nobody's.
+HALF_WRITTEN_S = 3600.0
 _MOST_NAMED = 20
 
 
@@ -40,6 +44,18 @@ def sweep(
         for path in found.paths:
             store.remove(path)
     return result
+
+
+def clear_half_written(workers: Workers, store: ObjectStore, settings: PipelineSettings) -> int:
+    """Remove unfinished files of workers that are not heard of any more, on this host or another; returns how many.
+
+    One that is cut off and still lives finds its file gone, answers 0xA700 and is sent the instance again.
+    """
+    living = {each.holder for each in workers.all() if not each.ended and each.silent_s <= settings.takeover_s}
+    removed = store.clear_incoming(living, older_than_s=HALF_WRITTEN_S)
+    if removed:
+        log.info("files removed that dead workers left half-written", files=removed)
+    return removed
 
 
 class _Found:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -111,7 +110,7 @@ class BucketStore(ObjectStore):
             yield from study.iterdir()
 
     def _fetch(self, relative: str, final: Path) -> None:
-        handle, temporary = tempfile.mkstemp(dir=self.incoming)
+        handle, temporary = self.temporary()
         try:
             with os.fdopen(handle, "wb") as file:
                 for chunk in obstore.get(self._bucket, relative).stream():

@@ -10,11 +10,12 @@ from sqlalchemy.orm import Session, aliased
 
 from storage.database import Database
 from storage.records import Delivery, DeliveryState, Instance
-from storage.schema import UTCDateTime
+from storage.schema import SETTLED_FORWARDS, UTCDateTime, is_open
 from storage.schema_traffic import ForwardRow
 
 #: Kind and revision of a forwarded instance where results have theirs.
 KIND, REVISION = "instance", 0
+_OPEN = is_open(ForwardRow.state, SETTLED_FORWARDS)
 
 
 class Forwards:
@@ -59,7 +60,7 @@ class Forwards:
     def _pairs(self, *conditions: SQLColumnExpression[bool]) -> list[tuple[str, str]]:
         query = (
             select(ForwardRow.study_instance_uid, ForwardRow.destination)
-            .where(ForwardRow.state == DeliveryState.PENDING.value, *conditions)
+            .where(ForwardRow.state == DeliveryState.PENDING.value, _OPEN, *conditions)
             .distinct()
         )
         with self._database.transaction() as session:
@@ -136,26 +137,15 @@ class Forwards:
 
     def failed_studies(self) -> list[str]:
         """Studies of which something was not forwarded and is given up."""
-        query = select(ForwardRow.study_instance_uid).where(ForwardRow.state == DeliveryState.FAILED.value).distinct()
+        failed = select(ForwardRow.study_instance_uid).where(ForwardRow.state == DeliveryState.FAILED.value, _OPEN)
         with self._database.transaction() as session:
-            return list(session.scalars(query))
-
-    def counts(self) -> dict[str, dict[str, int]]:
-        """Destination → state → how many."""
-        query = select(ForwardRow.destination, ForwardRow.state, func.count()).group_by(
-            ForwardRow.destination, ForwardRow.state
-        )
-        found: dict[str, dict[str, int]] = {}
-        with self._database.transaction() as session:
-            for destination, state, count in session.execute(query):
-                found.setdefault(destination, {})[state] = count
-        return found
+            return list(session.scalars(failed.distinct()))
 
     def oldest(self) -> dict[str, datetime]:
         """Destination → when the pending one that waits longest came."""
         query = (
             select(ForwardRow.destination, func.min(ForwardRow.created_at, type_=UTCDateTime()))
-            .where(ForwardRow.state == DeliveryState.PENDING.value)
+            .where(ForwardRow.state == DeliveryState.PENDING.value, _OPEN)
             .group_by(ForwardRow.destination)
         )
         with self._database.transaction() as session:

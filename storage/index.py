@@ -11,7 +11,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import case, delete, func, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, case, delete, insert, or_, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -23,7 +23,9 @@ from storage.records import DeliveryState, StudyState
 from storage.schema_commitment import CommitmentAskedRow
 from storage.schema_priors import FetchedPriorRow
 from storage.schema_traffic import ForwardRow
+from storage.tallies import Tallies
 
+_OPEN = schema.is_open(schema.StudyRow.state, schema.SETTLED_STUDIES)
 _WITH_FILES = (schema.InstanceRow, schema.ResultObjectRow)
 
 
@@ -32,6 +34,7 @@ class Index:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.tallies = Tallies(database)
 
     # ---------------------------------------------------------------- intake
 
@@ -161,18 +164,12 @@ class Index:
             found = session.scalars(select(schema.AsideRow).order_by(schema.AsideRow.id))
             return [records.Aside(**rows.plain(row, records.Aside)) for row in found]
 
-    def kept_bytes(self) -> int:
-        """Bytes of all instances and result objects; previews and what is kept aside are not counted."""
-        with self._database.transaction() as session:
-            sizes = (select(func.coalesce(func.sum(row.size_bytes), 0)) for row in _WITH_FILES)
-            return sum(int(session.scalar(each) or 0) for each in sizes)
-
     # ---------------------------------------------------------------- studies
 
     def due_studies(self, now: datetime) -> list[str]:
         """Studies that count as whole at `now`."""
         query = select(schema.StudyRow.study_instance_uid).where(
-            schema.StudyRow.state == StudyState.RECEIVING.value, schema.StudyRow.due_at <= now
+            schema.StudyRow.state == StudyState.RECEIVING.value, schema.StudyRow.due_at <= now, _OPEN
         )
         with self._database.transaction() as session:
             return list(session.scalars(query))
@@ -181,7 +178,7 @@ class Index:
         """No study that still receives is due later than `latest`: a clock that was wrong may have said so."""
         row = schema.StudyRow
         with self._database.transaction() as session:
-            late = (row.state == StudyState.RECEIVING.value) & (row.due_at > latest)
+            late = (row.state == StudyState.RECEIVING.value) & (row.due_at > latest) & _OPEN
             changed = update(row).where(late).values(due_at=latest).returning(row.study_instance_uid)
             return len(list(session.scalars(changed)))
 
@@ -217,6 +214,8 @@ class Index:
         query = select(schema.StudyRow).order_by(schema.StudyRow.last_received_at.desc()).limit(limit)
         if len(wanted) < len(StudyState):  # else the database would sort them all, to give the first
             query = query.where(schema.StudyRow.state.in_(wanted))
+        if wanted.isdisjoint(schema.SETTLED_STUDIES):
+            query = query.where(_OPEN)
         with self._database.transaction() as session:
             return [rows.study(row) for row in session.scalars(query)]
 
@@ -248,37 +247,27 @@ class Index:
         with self._database.transaction() as session:
             return [rows.study(found) for found in session.scalars(query)]
 
-    def state_counts(self) -> dict[StudyState, tuple[int, datetime]]:
-        """For each state that is inhabited: how many studies, and since when the oldest is in it."""
-        query = select(
-            schema.StudyRow.state, func.count(), func.min(schema.StudyRow.changed_at, type_=schema.UTCDateTime())
-        ).group_by(schema.StudyRow.state)
-        with self._database.transaction() as session:
-            return {StudyState(state): (count, since) for state, count, since in session.execute(query)}
-
-    def expired(self, before: datetime) -> list[str]:
-        """Studies that need nobody any more and have not changed since `before`."""
-        settled = [StudyState.ANSWERED.value, StudyState.STORED.value]
-        query = select(schema.StudyRow.study_instance_uid).where(
-            schema.StudyRow.state.in_(settled), schema.StudyRow.changed_at < before
+    def expired(self, before: datetime, limit: int | None = None) -> list[str]:
+        """Studies that need nobody any more and have not changed since `before`; at most `limit`."""
+        row, forward = schema.StudyRow, ForwardRow
+        awaited = select(forward).where(_not_forwarded(row.study_instance_uid)).exists()
+        query = (
+            select(row.study_instance_uid)
+            .where(row.state.in_(schema.SETTLED_STUDIES), row.changed_at < before, ~awaited)
+            .limit(limit)
         )
         with self._database.transaction() as session:
             return list(session.scalars(query))
 
     def forget(self, study_instance_uid: str, before: datetime) -> list[str]:
         """Remove every row of an expired study; returns its files' paths, [] when it changed meanwhile."""
-        settled = [StudyState.ANSWERED.value, StudyState.STORED.value]
         with self._database.transaction() as session:
             # locked first: a late image either comes before (then it is kept) or begins the study anew
             Index(self._database.joining(session)).touch(study_instance_uid)
             row = session.get(schema.StudyRow, study_instance_uid)
-            if row is None or row.state not in settled or row.changed_at >= before:
+            if row is None or row.state not in schema.SETTLED_STUDIES or row.changed_at >= before:
                 return []
-            kept_for = select(ForwardRow).where(
-                ForwardRow.study_instance_uid == study_instance_uid,
-                ForwardRow.state != DeliveryState.DELIVERED.value,
-            )
-            if session.scalar(kept_for.limit(1)) is not None:
+            if session.scalar(select(ForwardRow).where(_not_forwarded(study_instance_uid)).limit(1)) is not None:
                 return []
             paths = self._paths(session, study_instance_uid)
             tables = (
@@ -385,6 +374,11 @@ class Index:
         )
         with self._database.transaction() as session:
             return [records.Event(**rows.plain(row, records.Event)) for row in session.scalars(query)]
+
+
+def _not_forwarded(study_instance_uid: str | InstrumentedAttribute[str]) -> ColumnElement[bool]:
+    delivered = ForwardRow.state == DeliveryState.DELIVERED.value
+    return (ForwardRow.study_instance_uid == study_instance_uid) & ~delivered
 
 
 def _received(instance: records.Instance) -> records.Event:

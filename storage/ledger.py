@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from storage.database import Database
 from storage.records import DeliveryState, StudyState
-from storage.schema import DeliveryRow, InstanceRow, ReadingRow, StudyRow, UTCDateTime
+from storage.schema import SETTLED_FORWARDS, DeliveryRow, InstanceRow, ReadingRow, StudyRow, UTCDateTime, is_open
 from storage.schema_traffic import ForwardRow, TransferItemRow, TransferRow
 
 #: `Item.outcome` of what was newly kept, and of what was not.
@@ -235,7 +235,7 @@ def _sent(session: Session, since: datetime, until: datetime) -> dict[tuple[str,
 def _unforwarded(session: Session) -> dict[str, int]:
     query = (
         select(ForwardRow.study_instance_uid, func.count())
-        .where(ForwardRow.state == DeliveryState.FAILED.value)
+        .where(ForwardRow.state == DeliveryState.FAILED.value, is_open(ForwardRow.state, SETTLED_FORWARDS))
         .group_by(ForwardRow.study_instance_uid)
     )
     return {str(study): count for study, count in session.execute(query)}

@@ -13,7 +13,8 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,8 @@ class ObjectStore:
         self._folder = folder
         self._incoming = folder / ".incoming"
         self._incoming.mkdir(parents=True, exist_ok=True)
+        #: What the names of this store's unfinished files begin with; no other store anywhere has the same.
+        self.writer = uuid.uuid4().hex
 
     def put(self, chunks: Iterable[bytes | memoryview], *, study_instance_uid: str, name: str, suffix: str) -> Written:
         """Write `chunks` as `<study>/<name>-<sha256 start><suffix>`, durable on return.
@@ -75,7 +78,11 @@ class ObjectStore:
 
     def begin(self) -> NewObject:
         """A new object, to be written as its bytes come. Raises OSError."""
-        return NewObject(self._folder, self._incoming, self._published)
+        return NewObject(self._folder, self.temporary(), self._published)
+
+    def temporary(self) -> tuple[int, str]:
+        """A new file on its way in: its descriptor and its path. Raises OSError."""
+        return tempfile.mkstemp(dir=self._incoming, prefix=f"{self.writer}-")
 
     def path(self, relative: str) -> Path:
         """The full path of a stored file."""
@@ -126,19 +133,33 @@ class ObjectStore:
 
     @property
     def incoming(self) -> Path:
-        """Folder for what is on its way in; it is emptied at the start."""
+        """Folder for what is on its way in; what dead processes left there is removed."""
         return self._incoming
 
     def free_bytes(self) -> int:
         """Free space of the store's file system."""
         return shutil.disk_usage(self._folder).free
 
-    def clear_incoming(self) -> int:
-        """Remove what an earlier process left half-written; its senders were never told success. Returns how many."""
-        left = list(self._incoming.iterdir())
-        for path in left:
-            path.unlink(missing_ok=True)
-        return len(left)
+    def clear_incoming(self, living: Collection[str] = (), older_than_s: float = 0.0) -> int:
+        """Remove what processes left half-written; its senders were never told success. Returns how many files.
+
+        living: the `writer` of each store that may still write; theirs stay. older_than_s: so do those that were
+        written to since, by the clock of whatever keeps the folder.
+        """
+        handle, mine = self.temporary()
+        try:
+            now, removed = os.fstat(handle).st_mtime, 0
+            for path in self._incoming.iterdir():
+                if str(path) == mine or path.name.partition("-")[0] in living:
+                    continue
+                with contextlib.suppress(FileNotFoundError):  # it went meanwhile
+                    if now - path.stat().st_mtime >= older_than_s:
+                        path.unlink()
+                        removed += 1
+            return removed
+        finally:
+            os.close(handle)
+            Path(mine).unlink(missing_ok=True)
 
     def trim(self) -> int:
         """Remove copies that need not be here; returns how many. A folder's files are no copies."""
@@ -151,9 +172,9 @@ class ObjectStore:
 class NewObject:
     """A file on its way into the store. Whatever happens, `discard` closes it; what was not committed is gone then."""
 
-    def __init__(self, folder: Path, incoming: Path, published: Callable[[Written], None]) -> None:
+    def __init__(self, folder: Path, temporary_file: tuple[int, str], published: Callable[[Written], None]) -> None:
         """published: called with the file in its place, before `commit` returns; what it raises `commit` raises."""
-        handle, temporary = tempfile.mkstemp(dir=incoming)
+        handle, temporary = temporary_file
         self._folder = folder
         self._published = published
         self._temporary = Path(temporary)

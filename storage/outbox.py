@@ -73,16 +73,7 @@ class Outbox:
             query = query.where(schema.ReadingRow.revision == revision)
         with self._database.transaction() as session:
             row = session.scalar(query)
-            if row is None:
-                return None
-            return records.StoredReading(
-                study_instance_uid=row.study_instance_uid,
-                revision=row.revision,
-                reading_json=row.reading_json,
-                category=row.category,
-                previews=json.loads(row.previews_json),
-                saved_at=row.saved_at,
-            )
+            return reading_of(row) if row is not None else None
 
     def add_results(
         self,
@@ -146,12 +137,14 @@ class Outbox:
         states: Iterable[DeliveryState] = DeliveryState,
     ) -> list[Delivery]:
         """Deliveries that match, in a stable order."""
-        row = schema.DeliveryRow
+        row, wanted = schema.DeliveryRow, {state.value for state in states}
         query = (
             select(row)
-            .where(row.state.in_([state.value for state in states]))
+            .where(row.state.in_(wanted))
             .order_by(row.study_instance_uid, row.revision, row.destination, row.kind, row.sop_instance_uid)
         )
+        if wanted.isdisjoint(schema.SETTLED_DELIVERIES):
+            query = query.where(schema.is_open(row.state, schema.SETTLED_DELIVERIES))
         if study_instance_uid is not None:
             query = query.where(row.study_instance_uid == study_instance_uid)
         if revision is not None:
@@ -159,7 +152,7 @@ class Outbox:
         if destination is not None:
             query = query.where(row.destination == destination)
         with self._database.transaction() as session:
-            return [_delivery(found) for found in session.scalars(query)]
+            return [delivery_of(found) for found in session.scalars(query)]
 
     def save_delivery(self, delivery: Delivery) -> None:
         """Write back what became of a pending delivery; one that was superseded meanwhile and not sent stays so."""
@@ -200,5 +193,18 @@ class Outbox:
             return len(list(found))
 
 
-def _delivery(row: schema.DeliveryRow) -> Delivery:
+def reading_of(row: schema.ReadingRow) -> records.StoredReading:
+    """A reading as it is kept."""
+    return records.StoredReading(
+        study_instance_uid=row.study_instance_uid,
+        revision=row.revision,
+        reading_json=row.reading_json,
+        category=row.category,
+        previews=json.loads(row.previews_json),
+        saved_at=row.saved_at,
+    )
+
+
+def delivery_of(row: schema.DeliveryRow) -> Delivery:
+    """A delivery as it is kept."""
     return Delivery(**{**plain(row, Delivery), "state": DeliveryState(row.state)})

@@ -6,12 +6,14 @@ write wherever it decides something, because SQLite takes its lock there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     DateTime,
     Dialect,
     Engine,
@@ -27,9 +29,11 @@ from sqlalchemy import (
     create_engine,
     event,
     false,
+    literal_column,
     make_url,
+    text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, mapped_column
 
 _CONNECTIONS = 60  # at most, beyond a few that are kept open: every association and web request may need one or two
 
@@ -76,6 +80,23 @@ _UID = String(64)
 BYTES = BigInteger().with_variant(Integer(), "sqlite")
 
 
+#: States that nothing is to be done for any more, as nearly all rows are in: indexes of the others alone stay small.
+SETTLED_STUDIES = ("ANSWERED", "STORED")
+SETTLED_DELIVERIES = ("DELIVERED", "COMMITTED", "SUPERSEDED")
+SETTLED_FORWARDS = ("DELIVERED",)
+
+
+def is_open(state: ColumnElement[str] | InstrumentedAttribute[str], settled: Sequence[str]) -> ColumnElement[bool]:
+    """The condition of an `open_index`, which has to be said for the index to be used: literally, not as a value."""
+    return state.not_in([literal_column(f"'{each}'") for each in settled])
+
+
+def open_index(table_name: str, settled: Sequence[str], *columns: str) -> Index:
+    """An index of the rows that are not settled."""
+    condition = text(f"state NOT IN ({', '.join(repr(each) for each in settled)})")
+    return Index(f"ix_{table_name}_open", *columns, sqlite_where=condition, postgresql_where=condition)
+
+
 def table(row: type[Base]) -> Table:
     """The table of a kind of row: statements on it do without the work that rows as objects are."""
     return cast("Table", row.__table__)
@@ -93,7 +114,7 @@ class InstanceRow(Base):
     path: Mapped[str] = mapped_column(Text)
     sha256: Mapped[str] = mapped_column(String(64))
     size_bytes: Mapped[int] = mapped_column(BYTES)
-    received_at: Mapped[datetime]
+    received_at: Mapped[datetime] = mapped_column(index=True)
     calling_ae_title: Mapped[str] = mapped_column(String(16))
     to_read: Mapped[bool]
     rule: Mapped[str]
@@ -109,7 +130,7 @@ class StudyRow(Base):
 
     __tablename__ = "study"
     __table_args__ = (
-        Index(None, "state", "due_at"),
+        open_index("study", SETTLED_STUDIES, "state", "due_at"),
         Index(None, "state", "changed_at"),
         Index(None, "state", "last_received_at"),
         Index(None, "last_received_at"),
@@ -181,8 +202,7 @@ class DeliveryRow(Base):
     __tablename__ = "delivery"
     __table_args__ = (
         Index(None, "study_instance_uid", "revision", "destination"),
-        Index(None, "state", "due_at"),
-        Index(None, "destination", "state"),
+        open_index("delivery", SETTLED_DELIVERIES, "state", "destination", "due_at"),
     )
     sop_instance_uid: Mapped[str] = mapped_column(ForeignKey("result_object.sop_instance_uid"), primary_key=True)
     destination: Mapped[str] = mapped_column(primary_key=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from storage.schema import Base
+from storage.schema import SETTLED_FORWARDS, Base, open_index
 
 _UID = String(64)
 
@@ -19,7 +19,10 @@ class ForwardRow(Base):
     """
 
     __tablename__ = "forward"
-    __table_args__ = (Index(None, "study_instance_uid", "destination"), Index(None, "state", "queued"))
+    __table_args__ = (
+        Index(None, "study_instance_uid", "destination"),
+        open_index("forward", SETTLED_FORWARDS, "state", "destination", "created_at"),
+    )
     sop_instance_uid: Mapped[str] = mapped_column(ForeignKey("instance.sop_instance_uid"), primary_key=True)
     destination: Mapped[str] = mapped_column(primary_key=True)
     study_instance_uid: Mapped[str] = mapped_column(_UID)

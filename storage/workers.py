@@ -10,13 +10,12 @@ import fcntl
 import hashlib
 import os
 import time
-import uuid
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, Engine, String, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Engine, String, delete, false, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -42,18 +41,24 @@ class WorkerRow(Base):
     started_at: Mapped[datetime]
     beat_at: Mapped[datetime]
     ended: Mapped[bool]
+    leads: Mapped[bool] = mapped_column(server_default=false())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """A slot, and since when it has not been heard of (by the database's clock). ended: it said goodbye."""
+    """A slot, and since when it has not been heard of (by the database's clock). ended: it said goodbye.
+
+    holder: of the process that has it. leads: it did what only one should do, when it was last heard of.
+    """
 
     slot: str
+    holder: str
     roles: frozenset[str]
     started_at: datetime
     beat_at: datetime
     silent_s: float
     ended: bool
+    leads: bool
 
 
 class Workers:
@@ -69,22 +74,21 @@ class Workers:
             rows = session.scalars(select(WorkerRow).order_by(WorkerRow.slot))
             return [_worker(row, now) for row in rows]
 
-    def enter(self, slot: str, roles: str) -> str:
-        """Write that a process holds a slot from now on; returns what `beat` asks for."""
-        holder, now = uuid.uuid4().hex, func.now()
+    def enter(self, slot: str, roles: str, holder: str) -> None:
+        """Write that a process holds a slot from now on. holder: 32 hex digits that no other process ever has."""
+        now = func.now()
         row = {"roles": roles, "holder": holder, "process_id": os.getpid(), "ended": False}
         with self._database.transaction() as session:
             session.execute(delete(WorkerRow).where(WorkerRow.slot == slot))
             session.execute(insert(WorkerRow).values(slot=slot, started_at=now, beat_at=now, **row))
-        return holder
 
-    def beat(self, slot: str, holder: str, *, ended: bool = False) -> bool:
+    def beat(self, slot: str, holder: str, *, ended: bool = False, leads: bool = False) -> bool:
         """Write that the holder lives (or ends). False when another process holds the slot now."""
         with self._database.transaction() as session:
             done = session.execute(
                 update(WorkerRow)
                 .where(WorkerRow.slot == slot, WorkerRow.holder == holder)
-                .values(beat_at=func.now(), ended=ended)
+                .values(beat_at=func.now(), ended=ended, leads=leads)
                 .returning(WorkerRow.slot)
             )
             return done.first() is not None
@@ -98,11 +102,13 @@ class Workers:
 def _worker(row: WorkerRow, now: Any) -> Worker:
     return Worker(
         slot=row.slot,
+        holder=row.holder,
         roles=frozenset(row.roles.split("+")),
         started_at=row.started_at,
         beat_at=row.beat_at,
         silent_s=max(0.0, (now - row.beat_at).total_seconds()),
         ended=row.ended,
+        leads=row.leads,
     )
 
 

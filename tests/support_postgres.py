@@ -49,7 +49,8 @@ class Postgres:
             connection.execute(statement)  # type: ignore[call-overload]
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """Where one of PostgreSQL's programs is."""
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
     found = next((str(each / name) for each in folders if (each / name).is_file()), None) or shutil.which(name)
     if found is None:
@@ -75,11 +76,11 @@ def postgres(
         if user:
             shutil.chown(sockets, "nobody")
         settings = [part for each in _QUICK for part in ("-c", each)]
-        command = [*prefix, *user, _program("postgres"), "-D", data, "-p", str(port), "-h", host, "-k", sockets]
+        command = [*prefix, *user, program("postgres"), "-D", data, "-p", str(port), "-h", host, "-k", sockets]
         with running(*command, *settings, until="ready to accept connections"):
             yield Postgres(port, host, sockets)
             # without a goodbye to anybody, and leaving no process behind; what is left after that is killed
-            ended = [*user, _program("pg_ctl"), "-D", data, "-m", "immediate", "stop"]
+            ended = [*user, program("pg_ctl"), "-D", data, "-m", "immediate", "stop"]
             subprocess.run(ended, check=False, capture_output=True, timeout=90, cwd="/")
     finally:
         shutil.rmtree(sockets)
@@ -92,7 +93,7 @@ def _make(data: Path, user: tuple[str, ...]) -> None:
         for each in data.parents:
             if each.stat().st_uid == os.getuid() and each != Path("/"):
                 each.chmod(each.stat().st_mode | 0o011)
-    command = [*user, _program("initdb"), "-D", data, "-U", "mammo", "-A", "trust", "--no-sync", "--no-locale"]
+    command = [*user, program("initdb"), "-D", data, "-U", "mammo", "-A", "trust", "--no-sync", "--no-locale"]
     done = subprocess.run([*command, "-E", "UTF8"], capture_output=True, text=True, check=False, timeout=60, cwd="/")
     assert done.returncode == 0, done.stderr
     with (data / "pg_hba.conf").open("a") as file:

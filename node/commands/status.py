@@ -7,7 +7,7 @@ import typer
 from node import console, overview
 from node.console import ConfigOption, ExitCode, JsonOption
 from node.overview import DestinationLine, Status
-from node.upkeep import Upkeep
+from node.upkeep import DutyLine, Upkeep
 from storage.records import DeliveryState
 
 
@@ -58,9 +58,22 @@ def _show_upkeep(found: Upkeep) -> None:
         told = f"{found.sweep.orphans} files without a row ({orphans}), {found.sweep.missing} rows without their file"
         console.say(f"last sweep, {age} ago: {told}")
     if found.workers:
-        made = console.table("worker", "does", "", "heard of", right=("heard of",))
-        lines = [(line.slot, line.roles, line.pulse, f"{line.silent_s:.0f} s ago") for line in found.workers]
+        made = console.table("worker", "does", "", "leads", "heard of", right=("heard of",))
+        lines = [
+            (line.slot, line.roles, line.pulse, "leads" if line.leads else "", f"{line.silent_s:.0f} s ago")
+            for line in found.workers
+        ]
         console.out().print(console.rows(made, lines))
+    if found.duties:
+        made = console.table("by the clock", "done", "found", "last found", "", right=("done", "found", "last found"))
+        console.out().print(console.rows(made, [_duty(line) for line in found.duties]))
+
+
+def _duty(line: DutyLine) -> tuple[object, ...]:
+    done = "not yet" if line.ago_s is None else f"{console.duration(line.ago_s)} ago"
+    last = "" if line.last_found_ago_s is None else f"{line.last_found}, {console.duration(line.last_found_ago_s)} ago"
+    told = f"FAILS ({line.problem}): {line.finds}" if line.problem else line.finds
+    return line.duty, done, line.found, last, told
 
 
 def _destination(line: DestinationLine) -> tuple[object, ...]:

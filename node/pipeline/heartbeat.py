@@ -6,12 +6,14 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 from node import logs
+from node.duties import Duty
 from node.pipeline.jobs import JobQueue
 from node.settings_storage import PipelineSettings
 from storage.database import DatabaseUnavailable
+from storage.duties import Duties
 from storage.workers import Slot, Worker, Workers
 
 log = logs.get(__name__)
@@ -28,7 +30,8 @@ def end_at_once() -> None:
 class Heartbeat:
     """A thread. Silence is measured by this host's own steady clock, so no clock that jumps takes work from the living.
 
-    lost: called when another process was given the slot.
+    holder: this process's own, see `storage.workers`. duties: where it is noted what was taken over. lost: called when
+    another process was given the slot.
     """
 
     def __init__(
@@ -38,6 +41,8 @@ class Heartbeat:
         jobs: JobQueue,
         settings: PipelineSettings,
         *,
+        holder: str,
+        duties: Duties,
         lost: Callable[[], None] = end_at_once,
     ) -> None:
         self._slot = slot
@@ -45,7 +50,8 @@ class Heartbeat:
         self._jobs = jobs
         self._settings = settings
         self._lost = lost
-        self._holder = ""
+        self._holder, self._entered = holder, False
+        self._duties, self._noted_at = duties, float("-inf")
         self._seen: dict[str, tuple[datetime, float]] = {}
         self._leads = False
         self._ended = threading.Event()
@@ -58,7 +64,8 @@ class Heartbeat:
 
     def start(self, roles: str) -> None:
         """Tell that this worker is there, and go on telling."""
-        self._holder = self._workers.enter(self._slot.name, roles)
+        self._workers.enter(self._slot.name, roles, self._holder)
+        self._entered = True
         self._leads = self._slot.leads()
         log.info("at work", slot=self._slot.name, leads=self._leads)
         self._thread.start()
@@ -69,7 +76,7 @@ class Heartbeat:
         if self._thread.is_alive():
             self._thread.join()
         try:
-            if self._holder:
+            if self._entered:
                 self._workers.beat(self._slot.name, self._holder, ended=True)
         except DatabaseUnavailable as error:
             log.warning("no goodbye: the others wait until this worker counts as silent", problem=str(error))
@@ -86,16 +93,22 @@ class Heartbeat:
                 log.exception("heartbeat failed")
 
     def _beat(self) -> None:
-        if not self._workers.beat(self._slot.name, self._holder):
+        led, self._leads = self._leads, self._slot.leads()
+        if not self._workers.beat(self._slot.name, self._holder, leads=self._leads):
             self._lost()
             return
-        led, self._leads = self._leads, self._slot.leads()
         if self._leads and not led:
             log.info("leads from now on", slot=self._slot.name)
             self._seen.clear()
         if self._leads:
-            for worker in self._silent():
-                self._take_over(worker)
+            self._note(sum(self._take_over(worker) for worker in self._silent()))
+
+    def _note(self, jobs: int) -> None:
+        """A look that finds nothing is not worth a row each time."""
+        now = time.monotonic()
+        if jobs or now - self._noted_at >= Duty.TAKEOVER.every_s:
+            self._noted_at = now
+            self._duties.done(Duty.TAKEOVER, datetime.now(UTC), jobs)
 
     def _silent(self) -> list[Worker]:
         now, found = time.monotonic(), []
@@ -108,9 +121,10 @@ class Heartbeat:
                 found.append(worker)
         return found
 
-    def _take_over(self, worker: Worker) -> None:
+    def _take_over(self, worker: Worker) -> int:
         count = self._jobs.take_over(worker.slot)
         if count:
             log.warning("took over the work of a silent worker", silent=worker.slot, jobs=count)
         if worker.ended or worker.silent_s > _FORGOTTEN_AFTER_S:
             self._workers.forget(worker.slot, worker.beat_at)
+        return count

@@ -51,7 +51,7 @@ class Shadowing:
         stored = self._outbox.reading(job.study_instance_uid, job.revision)
         if not self._rooms.config.shadow.is_on or study is None or stored is None or study.revision != job.revision:
             return
-        if StudyState.READING in self._index.state_counts():
+        if self._index.studies([StudyState.READING], 1):
             with self._rooms.database.transaction() as session:
                 self._rooms.enqueue(session, Stage.SHADOW, *_exam(job), delay_s=_GIVES_WAY_S)
             return

@@ -34,6 +34,7 @@ BORDERS = {
     "node/dimse/ups.py": "every request gets a status",
     "node/dimse/upper.py": "whatever a peer sends ends its association and no other",
     "node/examinations/prefetching.py": "one failed round must not end the rounds",
+    "node/duties.py": "one failed round must not end the rounds",
     "node/examinations/worklist.py": "one failed round must not end the rounds",
     "node/housekeeping.py": "one failed round must not end the rounds",
     "node/intake.py": "the parser meets whatever a sender made",

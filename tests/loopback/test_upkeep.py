@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sqlite3
+import re
+import time
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from sqlalchemy import text
 from sqlalchemy.orm import Session
+from typer.testing import CliRunner
 
 from node import holdings, overview, sweeping
 from node.app import Node
+from node.cli import make_app
 from node.config import Config
+from node.duties import Duty
 from node.errors import ConfigError, OutOfResources
+from node.housekeeping import Housekeeper
 from node.pipeline.durable import DurableJobs, upgrade_engine
 from node.pipeline.heartbeat import Heartbeat
 from node.pipeline.jobs import Job, Stage
 from node.roles import Role
 from node.settings_storage import PipelineSettings
+from node.upkeep import DutyLine
 from storage.database import Database, SchemaMismatch
+from storage.duties import Duties
 from storage.records import StudyState
 from storage.schema import make_engine
 from storage.sweeps import Sweeps
@@ -57,8 +65,15 @@ class Beating:
         self.jobs = DurableJobs(database.engine, {})
         self.jobs.connect()
         self.lost: list[str] = []
+        self.holder = uuid.uuid4().hex
         self.heart = Heartbeat(
-            self.slot, Workers(database), self.jobs, FAST, lost=lambda: self.lost.append(self.slot.name)
+            self.slot,
+            Workers(database),
+            self.jobs,
+            FAST,
+            holder=self.holder,
+            duties=Duties(database),
+            lost=lambda: self.lost.append(self.slot.name),
         )
         self.heart.start(roles)
 
@@ -124,7 +139,7 @@ def test_when_the_leader_dies_another_leads_and_its_slot_is_the_next_ones(shared
 def test_a_worker_whose_slot_was_given_away_ends(shared: Database) -> None:
     worker = Beating(shared, "host.read")
     try:
-        Workers(shared).enter(worker.slot.name, "read")
+        Workers(shared).enter(worker.slot.name, "read", uuid.uuid4().hex)
         wait_until(lambda: worker.lost, 30, "it to notice")
     finally:
         worker.stop()
@@ -163,7 +178,7 @@ def test_finished_jobs_are_forgotten_and_waiting_ones_are_not(shared: Database) 
 def test_status_tells_of_silent_workers_and_of_roles_that_nobody_has(shared: Database, tmp_path: Path) -> None:
     config = config_of(shared, tmp_path).model_copy(update={"pipeline": FAST})
     receiver = Beating(shared, "host.receive", "receive")
-    receiver.heart._workers.enter("host.receive.9", "receive")
+    Workers(shared).enter("host.receive.9", "receive", uuid.uuid4().hex)
     node = Node(config)
     node.connect()
     try:
@@ -183,10 +198,58 @@ def test_status_tells_of_silent_workers_and_of_roles_that_nobody_has(shared: Dat
         assert holdings.node_runs(config)
         kept = overview.status(config).upkeep
         assert {line.slot: str(line.pulse) for line in kept.workers}["host.receive.9"] == "silent"
-        assert kept.kept_bytes == node.index.kept_bytes() > 4 * 640 * 512 * 2
+        assert kept.kept_bytes == node.index.tallies.kept_bytes() > 4 * 640 * 512 * 2
     finally:
         node.stop()
         receiver.stop()
+
+
+def test_the_leader_does_every_duty_and_status_says_when_and_what_it_found(shared: Database, tmp_path: Path) -> None:
+    config = config_of(shared, tmp_path, retention_days=30).model_copy(update={"pipeline": FAST})
+    node = Node(config)
+    node.connect()
+    pending_of(shared, "gone.read.1")
+    Workers(shared).enter("gone.read.1", "read", "f" * 32)
+    leader = Beating(shared, "host.read")
+    left, living = (unfinished(node, writer) for writer in ("f" * 32, leader.holder))
+    young = unfinished(node, "f" * 32, age_s=0)
+    housekeeper = Housekeeper(node.database, node.store, node.orders, config, leader.heart)
+    housekeeper.start()
+    try:
+        wait_until(lambda: all(each.ago_s is not None for each in duties(config).values()), 30, "every duty to be done")
+        wait_until(lambda: duties(config)[Duty.TAKEOVER].last_found == 1, 30, "the job to be taken over")
+        assert statuses(shared) == ["ENQUEUED"]
+        assert set(duties(config)) == set(Duty)
+        assert duties(config)[Duty.HALF_WRITTEN].found == 1
+        assert [each.exists() for each in (left, living, young)] == [False, True, True]
+        leading = {line.slot for line in overview.status(config).upkeep.workers if line.leads}
+        assert leading == {"host.read.1"}
+        said = CliRunner().invoke(make_app(["status"]), ["status", "--config", str(written(config, tmp_path))]).output
+        for duty in Duty:
+            assert re.search(rf"^{duty} .* ago ", said, re.MULTILINE), said
+        assert re.search(r"^host\.read\.1 +read +works +leads", said, re.MULTILINE), said
+    finally:
+        housekeeper.stop()
+        leader.stop()
+        node.stop()
+
+
+def duties(config: Config) -> dict[Duty, DutyLine]:
+    return {line.duty: line for line in overview.status(config).upkeep.duties}
+
+
+def unfinished(node: Node, writer: str, age_s: float = 2 * sweeping.HALF_WRITTEN_S) -> Path:
+    path = node.store.incoming / f"{writer}-{age_s}"
+    path.write_bytes(b"half an image")
+    os.utime(path, (time.time() - age_s,) * 2)
+    return path
+
+
+def written(config: Config, folder: Path) -> Path:
+    storage = {"database_url": config.storage.database_url, "object_folder": str(config.storage.object_folder)}
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump({"storage": {**storage, "retention_days": 30}}))
+    return path
 
 
 def test_roles_apart_need_a_database_that_can_be_shared(tmp_path: Path) -> None:
@@ -258,7 +321,7 @@ def test_the_quota_refuses_before_it_is_passed_and_takes_again_after(tmp_path: P
         arriving.write(bytes(17_000_000))
         with pytest.raises(OutOfResources, match=r"storage\.maximum_bytes allows"):
             arriving.whole()
-        assert node.index.kept_bytes() <= 2 * size + 9000
+        assert node.index.tallies.kept_bytes() <= 2 * size + 9000
         assert node.index.study(STUDY).state is StudyState.RECEIVING
     finally:
         node.stop()
@@ -269,31 +332,3 @@ def test_status_warns_before_the_disk_is_at_its_watermark(node: Node, tmp_path: 
     near = node.config.storage.model_copy(update={"minimum_free_bytes": int(free / 1.5)})
     told = overview.status(node.config.model_copy(update={"storage": near})).attention
     assert any("nearly full" in sentence for sentence in told), told
-
-
-def test_a_backup_of_a_node_at_work_is_restored_whole(node: Node, tmp_path: Path) -> None:
-    """As docs/operations.md says: the database first, the files after it."""
-    for number in range(3):
-        node.intake.accept(incoming(number))
-    backup = tmp_path / "backup"
-    backup.mkdir()
-    with sqlite3.connect(tmp_path / "node.sqlite") as source, sqlite3.connect(backup / "node.sqlite") as copy:
-        source.backup(copy)
-    source.close()
-    copy.close()
-    node.intake.accept(incoming(3))  # it goes on working
-    shutil.copytree(tmp_path / "objects", backup / "objects", ignore=shutil.ignore_patterns(".incoming", ".lock"))
-
-    restored = Node(settings(backup))
-    restored.database.create_schema()
-    try:
-        found = sweeping.sweep(Sweeps(restored.database), restored.store, datetime.now(UTC), older_than_s=0)
-        assert (found.missing, found.orphans) == (0, 1), "what came after the database was copied is only a file"
-        for each in restored.index.instances(STUDY):
-            restored.store.verify(each.path, each.sha256)
-        assert str(restored.intake.accept(incoming(0)).outcome) == "duplicate"
-        assert str(restored.intake.accept(incoming(3)).outcome) == "stored"
-        again = sweeping.sweep(Sweeps(restored.database), restored.store, datetime.now(UTC), older_than_s=0)
-        assert (again.missing, again.orphans) == (0, 0)
-    finally:
-        restored.stop()

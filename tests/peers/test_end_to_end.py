@@ -224,7 +224,8 @@ def test_retention_removes_settled_exams_with_their_files_and_nothing_else(hospi
     node = hospital.node
     wait_until(lambda: node.index.study(open_exam).state is StudyState.HELD, 30, "the exam to be held")
     paths = [node.store.path(instance.path) for instance in node.index.instances(settled)]
-    kept = node.config.storage.model_copy(update={"retention_days": 30})
+    storage = node.config.storage.model_copy(update={"retention_days": 30})
+    kept = node.config.model_copy(update={"storage": storage})
     housekeeper = Housekeeper(node.database, node.store, node.orders, kept, Alone())
     assert housekeeper.retain(datetime.now(UTC)) == 0
     assert housekeeper.retain(datetime.now(UTC) + timedelta(days=31)) >= 1

@@ -26,6 +26,7 @@ from storage.outbox import Outbox
 from storage.records import DeliveryState, StudyState
 from storage.refusals import Refusals
 from storage.schema import Base, make_engine
+from storage.tallies import Tallies
 from tests.support_exams import STUDY, as_file, exam
 from tests.support_postgres import Postgres
 
@@ -132,6 +133,9 @@ def test_an_upgrade_keeps_every_row(engine: Engine, tmp_path: Path) -> None:
     database.create_schema()
     database.check_schema()
     assert {name: rows(engine)[name] for name in before} == before
+    tallies = Tallies(database)
+    assert {state: count for state, (count, _) in tallies.studies().items()} == {StudyState.READING: 1}
+    assert (tallies.instances()[0], sum(tallies.deliveries().values())) == (before["instance"], before["delivery"])
     study = Index(database).study(STUDY)
     assert study is not None
     assert (study.state, study.revision) == (StudyState.READING, 1)

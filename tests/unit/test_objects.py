@@ -81,6 +81,22 @@ def test_what_a_crash_left_half_written_is_cleared(store: ObjectStore, tmp_path:
     assert store.clear_incoming() == 0
 
 
+def test_unfinished_files_of_the_living_and_young_ones_stay(store: ObjectStore, tmp_path: Path) -> None:
+    """On a folder that several hosts share."""
+    other = ObjectStore(tmp_path / "objects")
+    mine, theirs = store.begin(), other.begin()
+    mine.write(b"mine")
+    assert store.clear_incoming([store.writer, other.writer]) == 0
+    assert store.clear_incoming([store.writer], older_than_s=60) == 0
+    assert store.clear_incoming([store.writer]) == 1
+    assert mine.commit(study_instance_uid=STUDY, name=IMAGE, suffix=".dcm").size_bytes == 4
+    with pytest.raises(OSError, match="No such file"):  # which its sender is told as 0xA700
+        theirs.commit(study_instance_uid=STUDY, name=IMAGE, suffix=".dcm")
+    mine.discard()
+    theirs.discard()
+    assert list(store.incoming.iterdir()) == []
+
+
 def test_a_removed_file_takes_its_empty_folder_along(store: ObjectStore) -> None:
     one, two = put(store, b"one"), put(store, b"two")
     store.remove(one.path)
