@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
 from ai import extensions
-from node import config_access, config_routing, dicomweb, results
+from node import config_access, config_hl7, config_routing, dicomweb, results
 from node import destinations as destination_types
 from node.address import is_loopback
 from node.config_faults import Location, fault, lines, told
@@ -153,6 +153,7 @@ class Config(Settings):
         found = [
             *_listening_faults(self),
             *_destination_faults(self),
+            *config_hl7.faults(self.destinations),
             *config_routing.faults(self.routing, self),
             *_limit_faults(self),
             *_sharing_faults(self),
@@ -272,7 +273,7 @@ def _worklist_faults(config: Config) -> Iterator[InitErrorDetails]:
 
 
 def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:
-    types = extensions.offered(destination_types) or ("dicom_store", "dicomweb_store", "folder")
+    types = extensions.offered(destination_types) or ("dicom_store", "dicomweb_store", "folder", "hl7_mllp")
     for name, destination in config.destinations.items():
         at: Location = ("destinations", name)
         if destination.type not in types:

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from node.config_faults import Allowed
 from node.settings import FilePath, Name, Patterns, Seconds, Settings
+from node.settings_hl7 import STUDY, Hl7Receiver, ViewerUrl
 
 
 def _with_host(url: str) -> str:
@@ -66,11 +67,17 @@ class Destination(Settings):
 
     type: str = Field(
         default="dicom_store",
-        description="Way of delivery: dicom_store (C-STORE to a peer), dicomweb_store (STOW-RS) or folder (files).",
+        description="Way of delivery: dicom_store (C-STORE to a peer), dicomweb_store (STOW-RS), folder (files) or "
+        "hl7_mllp (ORU^R01).",
     )
     peer: Name | None = Field(default=None, description="dicom_store: name of the peer.")
     server: DicomwebServer | None = Field(default=None, description="dicomweb_store: the server.")
     folder: FilePath | None = Field(default=None, description="folder: where the files are put.")
+    hl7: Hl7Receiver | None = Field(default=None, description="hl7_mllp: who takes the messages.")
+    viewer_url: ViewerUrl = Field(
+        default=None,
+        description=f"hl7_mllp: where a viewer shows a study, with {STUDY} in it; sent with the result. null: not.",
+    )
     results: tuple[ResultChoice, ...] = Field(
         default=(),
         description="Result objects to deliver: names, or mappings of `kind` and its options; write it: [] is for a "
