@@ -20,6 +20,8 @@ from node.errors import ConfigError
 from node.examinations.performed import Performed
 from node.examinations.worklist import WorklistKeeper
 from node.health import Health
+from node.hl7.listener import Hl7Listener
+from node.hl7.receiving import Receiving
 from node.housekeeping import Housekeeper
 from node.intake import Intake
 from node.metrics import Metrics
@@ -27,6 +29,7 @@ from node.pipeline.committing import Committing
 from node.pipeline.durable import DurableJobs
 from node.pipeline.fetching import Retrieval
 from node.pipeline.heartbeat import Heartbeat
+from node.pipeline.identifying import Identifying
 from node.pipeline.jobs import Stage
 from node.pipeline.orders import Orders
 from node.pipeline.rooms import Rooms
@@ -109,6 +112,7 @@ class Node:
         self.performer = Performer(self._workshop())
         self.teller = Teller(config, self.database, ups.tell)
         self.receiver = Receiver(config, self.intake, self._handlers(Committing(rooms)), self.books)
+        self.hl7 = Hl7Listener(config.hl7, Receiving(config.hl7, self.database, Identifying(rooms).changed).answer)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()), config.access)
         self._heartbeat: Heartbeat | None = None
@@ -184,6 +188,7 @@ class Node:
         if Role.RECEIVE in self.roles:
             self.receiver.start()
             self._commitment.start()
+            self.hl7.start()
         if Role.READ in self.roles:
             self.performer.start()
         if Role.SEND in self.roles:
@@ -234,6 +239,7 @@ class Node:
         self.decoders.stop()
         self.web.stop()
         self._commitment.stop()
+        self.hl7.stop()
         self.receiver.stop()
         self.performer.stop()
         self.teller.stop()

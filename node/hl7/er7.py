@@ -79,10 +79,10 @@ class Message:
         """How many segments of this name there are."""
         return sum(str(each[0]) == name for each in self._parsed)
 
-    def repetitions(self, name: str, field: int) -> Iterator[int]:
+    def repetitions(self, name: str, field: int, occurrence: int = 1) -> Iterator[int]:
         """Numbers of a field's repetitions."""
         try:
-            yield from range(1, len(self._parsed.segment(name)[field]) + 1)
+            yield from range(1, len(self._parsed.segments(name)[occurrence - 1][field]) + 1)
         except (LookupError, TypeError):
             return
 
