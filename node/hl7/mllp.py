@@ -32,6 +32,14 @@ class Line:
         """
         return asyncio.run(self._exchange(content.encode("utf-8"), identifier))
 
+    def look(self) -> None:
+        """Connect, and say nothing. Raises RetriableDelivery when there is no connection."""
+        asyncio.run(self._look())
+
+    async def _look(self) -> None:
+        _, writer = await self._connected()
+        writer.transport.abort()
+
     async def _exchange(self, content: bytes, identifier: str) -> Message:
         reader, writer = await self._connected()
         try:

@@ -6,11 +6,13 @@ import ssl
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from pydicom.dataset import Dataset
 
+from node import checks
 from node.destinations import Outgoing, Sent, Target, load
 from node.errors import PermanentDelivery, RetriableDelivery
 from node.settings_destinations import Destination
@@ -120,6 +122,15 @@ def test_a_refusal_is_told_in_the_receivers_words_but_for_the_patient(hospital: 
 def test_a_receiver_that_is_away_is_tried_until_it_is_given_up_visibly(hospital: Hospital) -> None:
     hospital.deliver("1.4.5", "GONE")
     assert "cannot be reached: Connection refused (given up after 2)" in hospital.becomes("1.4.5", DeliveryState.FAILED)
+
+
+def test_a_check_tells_who_takes_connections(hospital: Hospital) -> None:
+    found = {each.what: each for each in islice(checks.every(hospital.node.config), 8)}
+    assert found["destination RIS"].ok
+    assert found["destination RIS"].told.endswith("which takes connections")
+    assert not found["destination GONE"].ok
+    assert "cannot be reached" in found["destination GONE"].told
+    assert found["hl7 address"].told == "off: hl7.port is null"
 
 
 def test_over_tls_only_whom_it_trusts(tmp_path: Path, result: Dataset) -> None:

@@ -12,6 +12,7 @@ from node.hl7.er7 import Message, Unreadable, composed, escaped
 from node.hl7.oru import control_id, oru
 from node.results._told import NotTold, told
 from node.settings_hl7 import Hl7Receiver
+from tests.support import REPOSITORY
 from tests.support_exams import view
 from tests.support_hl7 import judged, measurement_report, segments
 from tests.support_readings import STUDY, read_exam, report
@@ -149,3 +150,15 @@ def test_reading_by_fields_of_whatever_character_set_and_line_ends() -> None:
     assert [message.get("PID", 5, n) for n in (1, 2, 3)] == ["Sæther&Co", "Åse", ""]
     assert [message.get("PID", 3, 4), message.get("PID", 7), message.get("MRG", 1)] == ["H", "", ""]
     assert (message.count("PID"), message.count("MRG")) == (1, 0)
+
+
+def shown() -> str:
+    """The message of docs/hl7.md, a line for each segment."""
+    dataset = measurement_report(report(read_exam(composition=COMPOSITION)), PatientName="Sæther^Ánná Đuŋŋá")
+    viewer = "https://viewer.example/v?StudyInstanceUIDs={study_instance_uid}"
+    return oru(dataset, told(dataset), RIS, control_id(dataset.SOPInstanceUID, "RIS"), viewer).replace("\r", "\n")
+
+
+def test_the_page_shows_what_is_sent() -> None:
+    page = (REPOSITORY / "docs" / "hl7.md").read_text(encoding="utf-8")
+    assert page.partition("<!-- message -->\n```\n")[2].partition("```\n")[0] == shown()
