@@ -19,6 +19,12 @@ from node.settings import Peer, WebSettings
 from node.settings_destinations import Destination, DicomwebServer
 from node.settings_hl7 import Hl7Receiver, Hl7Settings
 
+#: Destination type → what its server is asked for: a search for nothing in particular; what the server can do.
+_ASKED = {
+    "dicomweb_store": ("/studies?limit=1", "application/dicom+json"),
+    "fhir": ("/metadata", "application/fhir+json"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -118,8 +124,8 @@ def _database(config: Config) -> Check:
 def _destination(name: str, destination: Destination) -> Check:
     what = f"destination {name}"
     kinds = ", ".join(choice.kind for choice in destination.results)
-    if destination.type == "dicomweb_store" and destination.server is not None:
-        return _server(what, kinds, destination.server)
+    if destination.type in _ASKED and destination.server is not None:
+        return _server(what, kinds, destination.server, *_ASKED[destination.type])
     if destination.hl7 is not None:
         return _receiver(what, kinds, destination.hl7)
     if destination.folder is None:
@@ -130,11 +136,11 @@ def _destination(name: str, destination: Destination) -> Check:
     return Check(what, True, f"{kinds} to {destination.folder}")
 
 
-def _server(what: str, kinds: str, server: DicomwebServer) -> Check:
-    """Whether it answers a search for nothing in particular (QIDO-RS), as what is sent goes the same way."""
+def _server(what: str, kinds: str, server: DicomwebServer, path: str, accept: str) -> Check:
+    """Whether it answers to something harmless, as what is sent goes the same way."""
     try:
         with Connection(server) as connection:
-            status = connection.ask("GET", "/studies?limit=1", {"Accept": "application/dicom+json"}).status
+            status = connection.ask("GET", path, {"Accept": accept}).status
     except NodeError as error:
         return Check(what, False, str(error), "is it running, and are its url, headers_file and ca_file right?")
     if status in (401, 403, 404):

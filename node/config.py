@@ -275,7 +275,7 @@ def _worklist_faults(config: Config) -> Iterator[InitErrorDetails]:
 
 
 def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:
-    types = extensions.offered(destination_types) or ("dicom_store", "dicomweb_store", "folder", "hl7_mllp")
+    types = extensions.offered(destination_types) or ("dicom_store", "dicomweb_store", "fhir", "folder", "hl7_mllp")
     for name, destination in config.destinations.items():
         at: Location = ("destinations", name)
         if destination.type not in types:
@@ -284,7 +284,7 @@ def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:
             yield fault((*at, "peer"), destination.peer, ", ".join(config.peers) or "a name under peers; there is none")
         if destination.type == "folder" and destination.folder is None:
             yield fault((*at, "folder"), None, "a path")
-        if destination.type == "dicomweb_store":
+        if destination.type in ("dicomweb_store", "fhir"):
             yield from _server_faults(destination.server, (*at, "server"))
         if "results" not in destination.model_fields_set:
             offered = ", ".join(results.offered())

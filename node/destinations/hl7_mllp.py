@@ -8,19 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import pydicom
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-
-from node.destinations import Outgoing, Sent, Target
-from node.errors import DeliveryError, PermanentDelivery, RetriableDelivery
+from node.destinations import Outgoing, Sent, Target, _report
+from node.errors import DeliveryError, PermanentDelivery
 from node.hl7 import acknowledged, mllp
 from node.hl7.oru import control_id, oru
-from node.results._told import NotTold, Told, told
 from node.settings_hl7 import Hl7Receiver
 
 MADE_FROM = "measurement_sr"
-_PRIVATE = ("PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "AccessionNumber")
 
 
 def send(objects: Sequence[Outgoing], target: Target) -> Iterator[Sent]:
@@ -38,21 +32,9 @@ def send(objects: Sequence[Outgoing], target: Target) -> Iterator[Sent]:
 def _sent(item: Outgoing, receiver: Hl7Receiver, target: Target) -> DeliveryError | None:
     identifier = control_id(item.sop_instance_uid, target.name)
     try:
-        report, result = _result(item)
+        report, result = _report.read(item)
         content = oru(report, result, receiver, identifier, target.destination.viewer_url)
         answer = mllp.line(receiver).exchange(content, identifier)
     except DeliveryError as error:
         return error
-    return acknowledged.judged(answer, [str(report.get(keyword) or "") for keyword in _PRIVATE])
-
-
-def _result(item: Outgoing) -> tuple[Dataset, Told]:
-    try:
-        report = pydicom.dcmread(item.path, stop_before_pixels=True)
-        return report, told(report)
-    except NotTold as error:
-        raise PermanentDelivery(f"only a measurement_sr can be sent here: {error}") from error
-    except InvalidDicomError as error:
-        raise PermanentDelivery("the result's file is not readable as DICOM") from error
-    except OSError as error:
-        raise RetriableDelivery(f"the result's file cannot be read: {error.strerror or error}") from error
+    return acknowledged.judged(answer, _report.private(report))

@@ -81,5 +81,5 @@ def test_a_folder_receives_each_object_whole_and_once(objects: list[Outgoing], t
 
 
 def test_an_unknown_type_names_what_there_is() -> None:
-    with pytest.raises(NoSuchExtension, match="dicom_store, dicomweb_store, folder, hl7_mllp"):
+    with pytest.raises(NoSuchExtension, match="dicom_store, dicomweb_store, fhir, folder, hl7_mllp"):
         destinations.load("carrier_pigeon")
