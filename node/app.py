@@ -10,14 +10,16 @@ from node import holdings, logs
 from node.access.accounts import Accounts
 from node.books import NODE_ENDED, Books
 from node.config import Config
-from node.dimse import by_class, commitment, ups
+from node.dimse import by_class, commitment, ups, ups_scu
 from node.dimse.commitment_scp import CommitmentProvider
 from node.dimse.mpps import PerformedSteps
 from node.dimse.query_scp import QueryProvider
 from node.dimse.scp import Receiver
 from node.dimse.scu import Handler
+from node.earlier_exams import EarlierExams, Retrieval
 from node.errors import ConfigError
 from node.examinations.performed import Performed
+from node.examinations.prefetching import Prefetching
 from node.examinations.worklist import WorklistKeeper
 from node.health import Health
 from node.hl7.listener import Hl7Listener
@@ -27,7 +29,6 @@ from node.intake import Intake
 from node.metrics import Metrics
 from node.pipeline.committing import Committing
 from node.pipeline.durable import DurableJobs
-from node.pipeline.fetching import Retrieval
 from node.pipeline.heartbeat import Heartbeat
 from node.pipeline.identifying import Identifying
 from node.pipeline.jobs import Stage
@@ -40,6 +41,7 @@ from node.readers import Readers
 from node.reconciliation import Bookkeeper
 from node.roles import ALL_ROLES, Role, name_of
 from node.routing import Router
+from node.ups.elsewhere import Elsewhere
 from node.ups.performing import Performer, Workshop
 from node.ups.subscribing import Subscribing
 from node.ups.telling import Teller
@@ -105,12 +107,14 @@ class Node:
         self.books = Books(self.ledger, self.metrics.count_instance)
         worklist = Worklist(self.database)
         self.worklist = WorklistKeeper(config, worklist)
+        self.prefetching = Prefetching(config, worklist, EarlierExams(config, self.index, self.intake))
         self._performed = Performed(self.index, worklist)
         self._commitment = CommitmentProvider(config, self.database, self.store)
         self.work = UnifiedWorklist(self.database, config.ups, config.node.ae_title, commitment.new_transaction_uid)
         self.subscribing = Subscribing(self.database, config.is_peer)
         self.performer = Performer(self._workshop())
         self.teller = Teller(config, self.database, ups.tell)
+        self.elsewhere = Elsewhere(config, self.database, ups_scu.manager, commitment.new_transaction_uid)
         self.receiver = Receiver(config, self.intake, self._handlers(Committing(rooms)), self.books)
         self.hl7 = Hl7Listener(config.hl7, Receiving(config.hl7, self.database, Identifying(rooms).changed).answer)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
@@ -185,12 +189,14 @@ class Node:
         )
         self._housekeeper.start()
         self.worklist.start(self._heartbeat)
+        self.prefetching.start(self._heartbeat)
         if Role.RECEIVE in self.roles:
             self.receiver.start()
             self._commitment.start()
             self.hl7.start()
         if Role.READ in self.roles:
             self.performer.start()
+            self.elsewhere.start(self._heartbeat)
         if Role.SEND in self.roles:
             self.teller.start()
         if Role.WEB in self.roles:
@@ -242,8 +248,10 @@ class Node:
         self.hl7.stop()
         self.receiver.stop()
         self.performer.stop()
+        self.elsewhere.stop()
         self.teller.stop()
         self.worklist.stop()
+        self.prefetching.stop()
         if self._housekeeper is not None:
             self._housekeeper.stop()
         self.readers.stop()

@@ -159,7 +159,7 @@ class Config(Settings):
             *config_routing.faults(self.routing, self),
             *_limit_faults(self),
             *_sharing_faults(self),
-            *_worklist_faults(self),
+            *_peer_faults(self),
         ]
         if found:
             raise ValidationError.from_exception_data("Config", found)
@@ -268,10 +268,16 @@ def _sharing_faults(config: Config) -> Iterator[InitErrorDetails]:
         yield fault(("storage", "bucket", "endpoint"), config.storage.bucket.endpoint, text)
 
 
-def _worklist_faults(config: Config) -> Iterator[InitErrorDetails]:
-    peer = config.worklist.peer
-    if peer is not None and peer not in config.peers:
-        yield fault(("worklist", "peer"), peer, ", ".join(config.peers) or "a name under peers; there is none")
+def _peer_faults(config: Config) -> Iterator[InitErrorDetails]:
+    """Names that are not under peers."""
+    yield from _no_peer(config, ("worklist", "peer"), config.worklist.peer)
+    for number, name in enumerate(config.ups.managers):
+        yield from _no_peer(config, ("ups", "managers", number), name)
+
+
+def _no_peer(config: Config, at: Location, name: str | None) -> Iterator[InitErrorDetails]:
+    if name is not None and name not in config.peers:
+        yield fault(at, name, ", ".join(config.peers) or "a name under peers; there is none")
 
 
 def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:

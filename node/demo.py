@@ -69,7 +69,7 @@ def run(demo: Demo, progress: Progress) -> Verdict:
     Raises ConfigError (the folder is not ours, no Orthanc), ProgramFailed.
     """
     started = time.monotonic()
-    _empty(demo.out)
+    emptied(demo.out)
     with ExitStack() as stack:
         receiving = stack.enter_context(_pacs(demo))
         config_file = _write_config(demo, receiving.peer)
@@ -102,7 +102,8 @@ def density_data(given: Path | None) -> Path | None:
     return found
 
 
-def _empty(out: Path) -> None:
+def emptied(out: Path) -> None:
+    """Empty the folder of an earlier demonstration, or make it. Raises ConfigError when it is somebody else's."""
     if out.exists() and not (out / MARKER).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out} is there and was not made by a demonstration: name another folder with --out")
     if out.exists():
@@ -172,7 +173,7 @@ def _treat(hospital: Hospital, config: Config, serving: Program, progress: Progr
     sent = progress.add_task("images sent", total=images)
     read = progress.add_task("exams read", total=len(hospital.courses))
     objects = progress.add_task("results in the PACS", total=answers * len(config.destinations["pacs"].results))
-    port = _port(serving.wait_for("ready:", _READY_S))
+    port = port_of(serving.wait_for("ready:", _READY_S))
     at = Peer(ae_title=NODE_AE_TITLE, host="127.0.0.1", port=port)
     hospital.open([Modality(room, at, lambda: progress.advance(sent)) for room in ROOMS])
     try:
@@ -201,7 +202,8 @@ def _count_read(index: Index) -> int:
     return sum(counts[state][0] for state in _READ if state in counts)
 
 
-def _port(ready: str) -> int:
+def port_of(ready: str) -> int:
+    """Where a node listens that said this. Raises ProgramFailed."""
     found = re.search(r":(\d+)$", ready.strip())
     if found is None:
         raise ProgramFailed(f"the node does not say where it listens: {ready}")

@@ -167,13 +167,14 @@ def _problems(
         yield f"{kept} of {len(course.exam.images)} images are kept"
     sent = dcmread(course.exam.images[0].path, stop_before_pixels=True)
     for arrival in mine:
-        yield from _identity_problems(sent, arrival)
-        told = _told_category(arrival.header)
+        yield from identity_problems(sent, arrival)
+        told = told_category(arrival.header)
         if reading and told and arrival.header.InstanceNumber == reading.revision and told != reading.category:
             yield f"a result in the PACS says {told}, the node's record {reading.category}"
 
 
-def _identity_problems(sent: Dataset, arrival: Arrival) -> Iterator[str]:
+def identity_problems(sent: Dataset, arrival: Arrival) -> Iterator[str]:
+    """What of a result does not name the woman of the images. sent: the header of one."""
     received = dcmread(arrival.path, stop_before_pixels=True)
     for keyword in IDENTITY:
         if _bytes(received, keyword) != _bytes(sent, keyword):
@@ -195,13 +196,13 @@ def _per_answer(arrivals: Sequence[Arrival]) -> Counter[tuple[int, str]]:
     return Counter((int(each.header.InstanceNumber), str(each.header.SOPClassUID)) for each in arrivals)
 
 
-def _told_category(item: Dataset) -> str:
+def told_category(item: Dataset) -> str:
     """The triage category that a structured report states, or ""."""
     for child in item.get("ContentSequence") or []:
         concepts = child.get("ConceptNameCodeSequence") or []
         if concepts and concepts[0].get("CodeValue") == _TRIAGE and child.get("ConceptCodeSequence"):
             return str(child.ConceptCodeSequence[0].CodeValue)
-        found = _told_category(child)
+        found = told_category(child)
         if found:
             return found
     return ""

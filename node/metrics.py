@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from node import holdings, logs, reconciliation
 from node.config import Config
+from node.examinations import scheduled
 from node.health import Health
 from node.identity import SOFTWARE_VERSION
 from storage.database import Database, DatabaseUnavailable
@@ -21,6 +22,7 @@ from storage.figures import Figures
 from storage.forwards import Forwards
 from storage.index import Index
 from storage.ups import Workitems
+from storage.worklist import Worklist
 
 log = logs.get(__name__)
 
@@ -87,7 +89,14 @@ class _Kept(Collector):
         least = self._config.storage.minimum_free_bytes
         yield _gauge("minimum_free_bytes", "With less free disk instances are refused.", value=least)
         try:
-            yield from [*self._exams(), *self._objects(), *self._deliveries(), self._unanswered(), self._workitems()]
+            yield from [
+                *self._exams(),
+                *self._objects(),
+                *self._deliveries(),
+                self._unanswered(),
+                self._workitems(),
+                *self._scheduled(),
+            ]
         except DatabaseUnavailable as error:
             log.warning("metrics without the database", problem=str(error))
 
@@ -113,6 +122,19 @@ class _Kept(Collector):
         for state, count in Workitems(self._database).counts().items():
             found.add_metric([str(state)], count)
         return found
+
+    def _scheduled(self) -> Iterator[Metric]:
+        settings = self._config.worklist
+        if settings.peer is None:
+            return
+        now = datetime.now().astimezone()
+        lines = Worklist(self._database).lines(*scheduled.bounds(now.date()))
+        late = len(scheduled.missing(lines, now, settings.missing_after_s))
+        came = sum(bool(line.state) for line in lines)
+        found = _gauge("scheduled_exams", "Exams of today's worklist: come, still to come, or missing.", "which")
+        for which, count in (("come", came), ("to_come", len(lines) - came - late), ("missing", late)):
+            found.add_metric([which], count)
+        yield found
 
     def _unanswered(self) -> Metric:
         text = "Studies of the last seven days that are unanswered, and instances that are missing."

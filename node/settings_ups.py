@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from node.settings import Seconds, Settings
+from node.settings import Name, Seconds, Settings
 
 
 class CodeSettings(Settings):
@@ -23,6 +23,11 @@ class UpsSettings(Settings):
         default=(CodeSettings(value="110004", scheme="DCM", meaning="Computer Aided Detection"),),
         description="Scheduled Workitem Codes of what this node performs; items of others are kept for others.",
     )
+    managers: tuple[Name, ...] = Field(
+        default=(), description="Names of peers whose worklists this node works from; their items of its codes."
+    )
+    every_s: Seconds = Field(default=30.0, description="Time between two looks at each of these worklists.")
+    most_claimed: int = Field(default=20, ge=1, le=1000, description="Open items that are claimed from each of them.")
     input_wait_s: Seconds = Field(default=600.0, description="An item whose input is not here by then is canceled.")
     give_up_s: float = Field(
         default=86400.0, gt=0, le=2592000, description="An item whose exam needs a person for so long is canceled."

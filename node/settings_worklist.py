@@ -19,6 +19,11 @@ class WorklistSettings(Settings):
     urgent_priorities: tuple[str, ...] = Field(
         default=("STAT", "HIGH"), description="Requested Procedure Priorities (0040,1003) that make an exam urgent."
     )
+    days_ahead: int = Field(default=0, ge=0, le=7, description="Further days whose lists are asked for.")
+    prefetch_priors: bool = Field(
+        default=False,
+        description="Have earlier exams of scheduled women sent before their images come, from peers with `priors`.",
+    )
     missing_after_s: Seconds = Field(
         default=7200.0, description="A scheduled exam of which nothing came for this long is told as missing."
     )

@@ -45,6 +45,7 @@ class Workitem:
 
     attributes: DICOM JSON (PS3.18 F), without the Transaction UID. transaction_uid: who holds it knows it; "" none.
     study_instance_uid: of its input, "". ours: this node performs it. due_at: when the node looks at it next.
+    manager: whose worklist it is of, by the name of the peer; "" this node's. tell_at: when that one is told next.
     """
 
     sop_instance_uid: str
@@ -57,6 +58,8 @@ class Workitem:
     ours: bool = False
     claimed_at: datetime | None = None
     due_at: datetime | None = None
+    manager: str = ""
+    tell_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +159,27 @@ class Workitems:
         with self._database.transaction() as session:
             mine = update(row).where(row.sop_instance_uid == sop_instance_uid, row.ours.is_(True))
             session.execute(mine.where(row.due_at.is_not(None)).values(due_at=due_at))
+
+    def of_manager(self, manager: str) -> list[Workitem]:
+        """Items of somebody else's worklist that are open, or that it has still to be told of; oldest first."""
+        row = WorkitemRow
+        is_open = row.state == str(State.IN_PROGRESS)
+        mine = select(row).where(row.manager == manager, is_open | row.tell_at.is_not(None)).order_by(row.created_at)
+        with self._database.transaction() as session:
+            return [_item(found) for found in session.scalars(mine)]
+
+    def manager_told(self, item: Workitem) -> None:
+        """The manager knows the item as it is here, unless it changed meanwhile."""
+        row = WorkitemRow
+        with self._database.transaction() as session:
+            mine = update(row).where(row.sop_instance_uid == item.sop_instance_uid, row.tell_at == item.tell_at)
+            session.execute(mine.values(tell_at=None))
+
+    def drop(self, sop_instance_uid: str) -> None:
+        """Forget an item of somebody else's worklist that this node did not get."""
+        row = WorkitemRow
+        with self._database.transaction() as session:
+            session.execute(delete(row).where(row.sop_instance_uid == sop_instance_uid, row.ours.is_(False)))
 
     def counts(self) -> Counter[State]:
         """How many items are in each state."""

@@ -16,7 +16,11 @@ class WorkitemRow(Base):
     """See `storage.ups.Workitem`. version: counts the changes, and so locks the row while one is decided."""
 
     __tablename__ = "workitem"
-    __table_args__ = (Index(None, "state", "changed_at"), Index(None, "ours", "due_at"))
+    __table_args__ = (
+        Index(None, "state", "changed_at"),
+        Index(None, "ours", "due_at"),
+        Index(None, "manager", "tell_at"),
+    )
     sop_instance_uid: Mapped[str] = mapped_column(_UID, primary_key=True)
     state: Mapped[str] = mapped_column(String(16))
     transaction_uid: Mapped[str] = mapped_column(_UID)
@@ -27,6 +31,8 @@ class WorkitemRow(Base):
     changed_at: Mapped[datetime]
     claimed_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
+    manager: Mapped[str] = mapped_column(String(64), default="", server_default="")
+    tell_at: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(default=0, server_default="0")
 
 

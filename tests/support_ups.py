@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -24,6 +25,7 @@ from node.app import Node
 from node.ups.attributes import code, items, made, tag, value
 from node.ups.subscribing import WORKLIST
 from tests.support import wait_until
+from tests.support_exams import settings
 
 CAD = code("110004", "DCM", "Computer Aided Detection")
 FOREIGN = code("121726", "DCM", "RT Treatment with Internal Verification")
@@ -180,6 +182,33 @@ class Dimse:
     def find(self, **keys: Any) -> list[Dataset]:
         found = self.association.send_c_find(Dataset.from_json(made(**keys)), UnifiedProcedureStepQuery)
         return [each for status, each in found if status.Status == 0xFF00]
+
+
+@contextmanager
+def managing(folder: Path, performer_port: int) -> Iterator[Node]:
+    """A node that only keeps a worklist, for the node at this port to work from."""
+    performer = {"ae_title": "MAMMO_NODE", "host": "127.0.0.1", "port": performer_port}
+    config = settings(
+        folder,
+        node={"port": 0, "ae_title": "MANAGER"},
+        peers={"PERFORMER": performer},
+        web={"port": 0},
+        ups={"performs": False},
+    )
+    manager = Node(config)
+    manager.database.create_schema()
+    for each in (manager.receiver, manager.teller, manager.web):
+        each.start()
+    try:
+        yield manager
+    finally:
+        manager.stop()
+
+
+def working_from(manager: Node) -> dict[str, Any]:
+    """The sections of a performer's config."""
+    peer = {"ae_title": "MANAGER", "host": "127.0.0.1", "port": manager.receiver.port}
+    return {"peers": {"MANAGER": peer}, "ups": {"input_wait_s": 1.0, "managers": ["MANAGER"], "every_s": 0.3}}
 
 
 @contextmanager

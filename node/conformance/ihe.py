@@ -35,9 +35,10 @@ def _rows(facts: Facts) -> tuple[tuple[str, ...], ...]:
             "AI Workflow for Imaging (AIW-I)",
             "Task Performer",
             "no",
-            "Items pushed to the product (UPS, UPS-RS) are claimed, performed, and completed with their outputs, or "
-            "canceled with a reason; it is the Task Manager of its own worklist, and tells subscribers",
-            "Performing items of another Task Manager's worklist.",
+            "Items pushed to the product (UPS, UPS-RS), and items pulled from another Task Manager's worklist, are "
+            "claimed, performed, and completed with their outputs, or canceled with a reason; it is the Task Manager "
+            "of its own worklist, and tells subscribers",
+            "No Task Manager of another maker was tried.",
         ),
         (
             "Imaging Object Change Management (IOCM)",

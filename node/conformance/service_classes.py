@@ -8,7 +8,7 @@ from node import commitment
 from node.conformance.document import Bullets, Section, Table
 from node.conformance.facts import Facts, number, uid_name
 from node.dimse import commitment as wire
-from node.dimse import query_scp, scp
+from node.dimse import query_scp, scp, ups
 from node.dimse.worklist import MODALITY_WORKLIST
 from node.errors import BadQuery
 
@@ -45,6 +45,7 @@ def _used(facts: Facts) -> Mapping[str, bool]:
         query_scp.MOVE: any(each.retrieve == "move" for each in sources),
         query_scp.GET: any(each.retrieve == "get" for each in sources),
         MODALITY_WORKLIST: facts.config.worklist.peer is not None,
+        **dict.fromkeys((ups.PULL, ups.WATCH, ups.EVENT), bool(facts.config.ups.managers)),
     }
 
 

@@ -18,7 +18,7 @@ def section(facts: Facts) -> Section:
             "One worklist with one state machine (PS3.4 CC.1.1) answers over DIMSE and over UPS-RS. Items, claims, "
             "subscriptions and reports that were not taken yet survive a restart.",
         ),
-        (_worklist(), _performer(facts), _events(facts), _statuses()),
+        (_worklist(), _performer(facts), _elsewhere(facts), _events(facts), _statuses()),
     )
 
 
@@ -82,6 +82,30 @@ def _performer(facts: Facts) -> Section:
                     "objects that say so are named as output), INPUT_NOT_HERE, NO_INPUT, NOT_OFFERED, NOT_ROUTED, "
                     "PATIENT_CONFLICT, or the exam has needed a person for too long. An exam that was not read never "
                     "completes an item.",
+                )
+            ),
+        ),
+    )
+
+
+def _elsewhere(facts: Facts) -> Section:
+    settings = facts.config.ups
+    named = ", ".join(settings.managers) or "none in this configuration"
+    return Section(
+        "The product as user of another worklist",
+        (
+            f"Managers asked: {named}; every {number(settings.every_s)} s, by C-FIND in a context of UPS Pull.",
+            Bullets(
+                (
+                    "Asked for: SCHEDULED, READY, and each Scheduled Workitem Code above. What names another station, "
+                    f"or has not begun, is left to others; at most {settings.most_claimed} items are open at a time.",
+                    "Claimed by N-ACTION and read by N-GET; the product subscribes to it (UPS Watch). Progress and end "
+                    "are told by N-SET and N-ACTION under the claim's Transaction UID, in order, and again when the "
+                    "manager is back.",
+                    "A UPS Cancel Requested report from the manager, which must be a caller with the right `ups`, ends "
+                    "the item as CANCELED.",
+                    "The Transaction UID is stored before the claim: where the answer to it was lost, an N-SET shows "
+                    "whether the claim was the product's.",
                 )
             ),
         ),

@@ -15,7 +15,7 @@ from pynetdicom.association import Association
 
 from node.commitment import Answer
 from node.dimse import scu
-from node.errors import BadQuery, RetriableDelivery
+from node.errors import BadQuery
 from node.settings import Peer
 from storage.commitments import Reference
 from storage.objects import is_valid_uid
@@ -56,7 +56,7 @@ def ask(question: Question, peer: Peer, calling_ae_title: str, told: Told, wait_
     handlers = [(evt.EVT_N_EVENT_REPORT, hear)]
     with scu.associated(peer, calling_ae_title, CONTEXTS, handlers=handlers) as association:
         action = (_request(question), REQUEST, SOP_CLASS, WELL_KNOWN_INSTANCE)
-        status, _ = _sent(association.send_n_action, *action)
+        status, _ = scu.called(association.send_n_action, *action)
         error = scu.judge(status)
         if error is not None:
             raise error
@@ -73,7 +73,7 @@ def tell_on(association: Association, answer: Answer, ae_title: str) -> None:
     """N-EVENT-REPORT on an open association. Raises DeliveryError."""
     event_type = SOME_FAILED if answer.failed else ALL_KEPT
     event = (_report(answer, ae_title), event_type, SOP_CLASS, WELL_KNOWN_INSTANCE)
-    status, _ = _sent(association.send_n_event_report, *event)
+    status, _ = scu.called(association.send_n_event_report, *event)
     error = scu.judge(status)
     if error is not None:
         raise error
@@ -105,14 +105,6 @@ def asked(event: evt.Event) -> Question:
     if not references:
         raise BadQuery("ReferencedSOPSequence: it is empty; allowed: at least one instance")
     return Question(_uid(dataset, "TransactionUID"), references)
-
-
-def _sent(send: Callable[..., Any], *arguments: Any) -> Any:
-    """What a pynetdicom call returns, its errors as ours."""
-    try:
-        return send(*arguments)
-    except (RuntimeError, ValueError) as problem:  # the association ended, or no presentation context fits
-        raise RetriableDelivery(f"storage commitment cannot be sent: {problem}") from problem
 
 
 def _request(question: Question) -> Dataset:

@@ -111,6 +111,14 @@ def proposed(transfer_syntax_uid: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((transfer_syntax_uid, *others)))
 
 
+def called(send: Callable[..., Any], *arguments: Any, **named: Any) -> Any:
+    """What a call of pynetdicom returns. Raises RetriableDelivery when the association ended, or no context fits."""
+    try:
+        return send(*arguments, **named)
+    except (RuntimeError, ValueError) as problem:
+        raise RetriableDelivery(f"it cannot be sent: {problem}") from problem
+
+
 @contextmanager
 def associated(
     peer: Peer,

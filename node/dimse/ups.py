@@ -16,7 +16,7 @@ from node.dimse import identifiers, rights, scu
 from node.dimse.scu import Handler, status
 from node.errors import NodeError, RetriableDelivery
 from node.settings import Peer
-from node.ups import attributes, faults, states
+from node.ups import attributes, events, faults, states
 from node.ups.attributes import Attributes, value
 from node.ups.subscribing import FILTERED, Subscribing
 from node.ups.worklist import UnifiedWorklist
@@ -31,8 +31,7 @@ WATCH = "1.2.840.10008.5.1.4.34.6.2"
 PULL = "1.2.840.10008.5.1.4.34.6.3"
 EVENT = "1.2.840.10008.5.1.4.34.6.4"
 QUERY = "1.2.840.10008.5.1.4.34.6.5"
-#: What the listener accepts; reports (EVENT) go out on associations of this node.
-CLASSES = (PUSH, WATCH, PULL, QUERY)
+CLASSES = (PUSH, WATCH, PULL, EVENT, QUERY)
 CHANGE_STATE, REQUEST_CANCEL, SUBSCRIBE, UNSUBSCRIBE, SUSPEND = 1, 2, 3, 4, 5
 _PENDING, _CANCELLED, _OUT_OF_RESOURCES = 0xFF00, 0xFE00, 0xA700
 PROCESSING_FAILURE, RESOURCES, ATTRIBUTES_LEFT_OUT = 0x0110, 0x0213, 0x0001
@@ -63,6 +62,7 @@ class UpsProvider:
             (evt.EVT_N_SET, lambda event: self._answered(event, self._set)),
             (evt.EVT_N_GET, lambda event: self._answered(event, self._get)),
             (evt.EVT_N_ACTION, lambda event: self._answered(event, self._act)),
+            (evt.EVT_N_EVENT_REPORT, lambda event: self._answered(event, self._hear)),
             (evt.EVT_C_FIND, self._find),
         ]
 
@@ -142,6 +142,14 @@ class UpsProvider:
         self._subscribing.suspend(uid, _receiving(given))
         return states.SUCCESS
 
+    # ---------------------------------------------------------------- N-EVENT-REPORT
+
+    def _hear(self, event: evt.Event, uid: str) -> Answer:
+        """A manager reports on an item of its worklist; what this node has claimed there may be to be canceled."""
+        if cast("Any", event.request).EventTypeID == events.CANCEL_REQUESTED:
+            self._worklist.cancel_elsewhere(uid, attributes.of_dataset(event.event_information), _calling(event))
+        return states.SUCCESS, None
+
     # ---------------------------------------------------------------- C-FIND
 
     def _find(self, event: evt.Event) -> Iterator[Any]:
@@ -175,12 +183,8 @@ def tell(peer: Peer, ae_title: str, events: Sequence[WorkitemEvent], taken: Call
     with scu.associated(peer, ae_title, contexts, roles=[EVENT]) as association:
         for each in events:
             about = (each.event_type, UID(PUSH), UID(each.sop_instance_uid))
-            try:
-                answer, _ = association.send_n_event_report(
-                    attributes.to_dataset(each.report), *about, meta_uid=UID(EVENT)
-                )
-            except (RuntimeError, ValueError) as problem:
-                raise RetriableDelivery(f"the report cannot be sent: {problem}") from problem
+            report = attributes.to_dataset(each.report)
+            answer, _ = scu.called(association.send_n_event_report, report, *about, meta_uid=UID(EVENT))
             if "Status" not in answer:
                 raise RetriableDelivery("the subscriber did not answer, or aborted")
             if answer.Status != states.SUCCESS:

@@ -17,6 +17,7 @@ log = logs.get(__name__)
 
 _KEPT_DAYS = 14
 _TICK_S = 0.5
+_PATIENCE_S = 2.0
 
 
 class WorklistKeeper:
@@ -26,21 +27,27 @@ class WorklistKeeper:
         self._config = config
         self._worklist = worklist
         self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def start(self, leader: Leader) -> None:
         """Begin, where there is a worklist; of several processes the one that leads asks."""
         if self._config.worklist.peer is not None:
-            threading.Thread(target=self._live, args=(leader,), name="worklist", daemon=True).start()
+            self._thread = threading.Thread(target=self._live, args=(leader,), name="worklist", daemon=True)
+            self._thread.start()
 
     def stop(self) -> None:
-        """End; a query under way is not waited for."""
+        """End; a query under way is not waited for long."""
         self._ended.set()
+        if self._thread is not None:
+            self._thread.join(_PATIENCE_S)
 
     def ask(self, now: datetime) -> int:
         """Ask once, and keep the answer; returns how many exams are scheduled. Raises NoWorklist."""
         settings = self._config.worklist
         peer = self._config.peers[settings.peer or ""]
-        found = dimse.find(settings, peer, self._config.node.ae_title, now.astimezone().date())
+        today, ae_title = now.astimezone().date(), self._config.node.ae_title
+        days = [today + timedelta(days=number) for number in range(settings.days_ahead + 1)]
+        found = [each for day in days for each in dimse.find(settings, peer, ae_title, day)]
         self._worklist.keep(found, now)
         self._worklist.forget(now - timedelta(days=_KEPT_DAYS))
         for each in found:

@@ -39,7 +39,7 @@ class Hospital:
 
     def __init__(self, pacs: Pacs, exams: Sequence[MadeExam], objects: int) -> None:
         self._pacs = pacs
-        self._objects = objects
+        self.objects = objects
         self._changed = threading.Condition()
         self._stopping = False
         self._threads: list[threading.Thread] = []
@@ -80,7 +80,7 @@ class Hospital:
     def answered_at(self, course: Course, revision: int) -> float | None:
         """When the last object of a revision was seen in the PACS (time.monotonic); None while one is missing."""
         seen = self._seen.get((course.exam.study_instance_uid, revision), [])
-        return max(seen) if len(seen) >= self._objects else None
+        return max(seen) if len(seen) >= self.objects else None
 
     def answered(self) -> int:
         """How many exams have all their answers."""

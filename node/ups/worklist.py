@@ -64,7 +64,7 @@ class UnifiedWorklist:
             changed_at=now,
             study_instance_uid=offered.study_of(kept),
             ours=ours,
-            due_at=_begins(kept, now) if ours else None,
+            due_at=_due(kept, now) if ours else None,
         )
         if not Workitems(self._database).add(item, lambda joined: Subscribers(joined).announce(item)):
             raise faults.DuplicateWorkitem("there is a work item of this UID already")
@@ -121,6 +121,12 @@ class UnifiedWorklist:
         log.info("cancel of a work item requested", item=uid)
         return answered
 
+    def cancel_elsewhere(self, uid: str, request: Attributes, requesting_ae: str) -> None:
+        """The manager of an item says that somebody wants it canceled; of other items nothing is done."""
+        item = Workitems(self._database).item(uid)
+        if item is not None and item.manager and not item.state.is_final:
+            self.request_cancel(uid, request, requesting_ae)
+
     def item(self, uid: str) -> Workitem:
         """The item of that UID."""
         found = Workitems(self._database).item(uid)
@@ -156,14 +162,15 @@ class UnifiedWorklist:
                 raise faults.NoSuchWorkitem("there is no work item of this UID")
             after = change(before, Subscribers(joined))
             if after is not before:
-                after = replace(after, changed_at=datetime.now(UTC))
+                now = datetime.now(UTC)
+                after = replace(after, changed_at=now, tell_at=now if after.manager else None)
                 Workitems(joined).save(after)
             return after
 
     def _rescheduled(self, item: Workitem) -> Workitem:
         """Whose an item is follows from what it says, as long as nobody has claimed it."""
         ours = offered.is_ours(item.attributes, self._settings, self._ae_title)
-        due_at = _begins(item.attributes, datetime.now(UTC)) if ours else None
+        due_at = _due(item.attributes, datetime.now(UTC)) if ours else None
         return replace(item, ours=ours, due_at=due_at, study_instance_uid=offered.study_of(item.attributes))
 
     def _canceled(self, subscribers: Subscribers, item: Workitem, request: Attributes) -> Workitem:
@@ -211,12 +218,15 @@ def moment(at: datetime) -> str:
     return at.astimezone().strftime("%Y%m%d%H%M%S%z")
 
 
-def _begins(item: Attributes, now: datetime) -> datetime | None:
-    """When the node takes the item up; None while its input is not ready."""
-    if value(item, "InputReadinessState") != "READY":
-        return None
+def begins(item: Attributes, now: datetime) -> datetime:
+    """When an item is to begin; one whose time cannot be read, now."""
     try:
-        begins = DT(value(item, "ScheduledProcedureStepStartDateTime"))
+        found = DT(value(item, "ScheduledProcedureStepStartDateTime"))
     except ValueError:
         return now
-    return max(now, begins.astimezone(UTC)) if begins is not None else now
+    return max(now, found.astimezone(UTC)) if found is not None else now
+
+
+def _due(item: Attributes, now: datetime) -> datetime | None:
+    """When the node takes the item up; None while its input is not ready."""
+    return begins(item, now) if value(item, "InputReadinessState") == "READY" else None

@@ -115,7 +115,7 @@ def test_every_claimed_context_is_accepted(node: Receiver) -> None:
         (VERIFICATION, JPEGLosslessSV1),
         ("1.2.840.10008.5.1.4.31", ExplicitVRLittleEndian),  # Modality Worklist
         ("1.2.840.10008.5.1.4.1.2.1.1", ExplicitVRLittleEndian),  # Patient Root Query/Retrieve, FIND
-        ("1.2.840.10008.5.1.4.34.6.4", ExplicitVRLittleEndian),  # Unified Procedure Step, Event
+        ("1.2.840.10008.5.1.4.34.6.4", JPEGLosslessSV1),  # Unified Procedure Step, Event
         ("1.2.826.0.1.3680043.8.498.7", ExplicitVRLittleEndian),  # private
     ],
 )

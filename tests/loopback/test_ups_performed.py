@@ -10,6 +10,8 @@ import pytest
 import requests
 from pydicom.dataset import Dataset
 
+from node.app import Node
+from node.simulator.pacs import free_port
 from node.ups.attributes import code, items, made, tag, value
 from storage.records import StudyState
 from tests.support import wait_until
@@ -20,24 +22,38 @@ from tests.support_ups import (
     PERFORMED,
     PROGRESS,
     dimse,
+    managing,
     outputs,
     reason,
     rest,
     state_of,
+    working_from,
     workitem,
 )
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screening]:
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def manager(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Node]:
+    with managing(tmp_path_factory.mktemp("manager"), port) as manager:
+        yield manager
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory, manager: Node, port: int) -> Iterator[Screening]:
     folder = tmp_path_factory.mktemp("ups")
     config = settings(
         folder,
+        node={"port": port},
         destinations={"out": {"type": "folder", "folder": f"{folder}/out", "results": KINDS}},
         reading={"threads": 1},
         web={"port": 0},
         completeness={"quiet_s": 300, "standard_views_grace_s": 0.1},
-        ups={"input_wait_s": 1.0},
+        **working_from(manager),
     )
     with screening_node(config, folder) as node:
         yield node
@@ -71,7 +87,7 @@ def test_a_pushed_item_is_claimed_performed_and_completed_with_every_result(node
     assert value(next(items(performed, "PerformedWorkitemCodeSequence")), "CodeValue") == "110004"
     retrieval = items(performed, "OutputInformationSequence", "DICOMRetrievalSequence")
     assert {value(each, "RetrieveAETitle") for each in retrieval} == {"MAMMO_NODE"}
-    assert value(next(items(done, PROGRESS)), "ProcedureStepProgress") == "100"
+    assert value(next(items(done, PROGRESS)), "ProcedureStepProgress") in ("100", "100.0")
     assert tag("TransactionUID") not in done, "it is the lock, and nobody's business"
 
 
@@ -88,6 +104,17 @@ def test_an_item_whose_exam_is_read_already_completes_with_those_results(node: S
     series = performed.OutputInformationSequence
     found = {ref.ReferencedSOPInstanceUID for each in series for ref in each.ReferencedSOPSequence}
     assert found == made_of(node, study)
+
+
+def test_an_item_of_another_managers_worklist_is_claimed_there_and_completed_there(
+    node: Screening, manager: Node
+) -> None:
+    theirs, uid, study = rest(manager), "2.25.1004", f"{ROOT}.1"
+    assert theirs.push(uid, workitem(study)).status_code == 201
+    done = theirs.ended(uid)
+    assert state_of(done) == "COMPLETED", reason(done)
+    assert outputs(done) == made_of(node, study)
+    assert value(next(items(done, PROGRESS)), "ProcedureStepProgress") in ("100", "100.0")
 
 
 def test_an_exam_that_is_not_read_ends_its_item_as_canceled_with_the_reason(node: Screening) -> None:

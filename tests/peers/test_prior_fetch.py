@@ -6,14 +6,17 @@ So is the exam of a work item.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import time
+from datetime import datetime, time
 
 import pytest
 
+from node.earlier_exams import EarlierExams
+from node.examinations.prefetching import Prefetching
 from node.settings import PriorSource
 from node.simulator.pacs import free_port
 from node.ups.attributes import made
 from storage.records import StudyState
+from storage.worklist import Expected, Worklist
 from tests.support import wait_until
 from tests.support_commitment import peer_settings
 from tests.support_exams import as_file, settings
@@ -28,7 +31,13 @@ def screening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screening]:
     folder, port = tmp_path_factory.mktemp("screening"), free_port()
     node_at = {"AET": "MAMMO_NODE", "Host": "127.0.0.1", "Port": port, "AllowGet": True}
     with orthanc(folder, DicomModalities={"node": node_at}, DicomAlwaysAllowGet=True) as pacs:
-        held = (401, "20240301", "E"), (402, "20230301", "E"), (403, "20240401", "OTHER"), (404, "20180301", "F")
+        held = (
+            (401, "20240301", "E"),
+            (402, "20230301", "E"),
+            (403, "20240401", "OTHER"),
+            (404, "20180301", "F"),
+            (405, "20250301", "G"),
+        )
         for number, date, patient in held:
             for dataset in round_of(number, date, PatientID=patient):
                 pacs.put(as_file(dataset))
@@ -72,6 +81,36 @@ def test_the_next_one_is_asked_where_one_has_none(screening: Screening) -> None:
     assert reading.prior.study_instance_uid == f"{ROOT}.404"
     notes = told(screening, f"{ROOT}.431")
     assert notes[1:] == ["PACS: has no earlier exam of her", f"OLD: earlier exam {ROOT}.404: 4 images came"]
+
+
+def test_an_earlier_exam_of_a_woman_on_the_worklist_is_here_before_her_images(screening: Screening) -> None:
+    node, now = screening.node, datetime.now().astimezone()
+    worklist = Worklist(node.database)
+    to_come = scheduled_exam(450, "G", now)
+    worklist.keep([to_come, scheduled_exam(451, "NOBODY", now), scheduled_exam(452, "", now)], now)
+    prefetching = Prefetching(node.config, worklist, EarlierExams(node.config, node.index, node.intake))
+    assert prefetching.round(now) == 1
+    assert len(node.index.instances(f"{ROOT}.405")) == 4
+    assert node.index.study(f"{ROOT}.405").state is StudyState.STORED
+    assert prefetching.round(now) == 0, "it is asked for once"
+    today = now.strftime("%Y%m%d")
+    reading = screening.read(*round_of(450, today, PatientID="G"))
+    assert reading.prior is not None
+    assert reading.prior.study_instance_uid == f"{ROOT}.405"
+    assert told(screening, f"{ROOT}.450") == [], "nobody was asked when the exam was whole"
+
+
+def scheduled_exam(number: int, patient: str, at: datetime) -> Expected:
+    return Expected(
+        study_instance_uid=f"{ROOT}.{number}",
+        scheduled_procedure_step_id=f"S{number}",
+        accession_number="",
+        patient_id=patient,
+        issuer_of_patient_id="NIN",
+        station_ae_title="ROOM1",
+        scheduled_at=at,
+        urgent=False,
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,7 +26,9 @@ from node.examinations import scheduled
 from node.examinations.worklist import WorklistKeeper
 from node.holdings import Holdings
 from node.simulator.pacs import free_port
+from storage.database import Database
 from storage.records import Priority, StudyState
+from storage.schema import make_engine
 from storage.worklist import Worklist
 from tests.support import Process, listens, require_tool, running, wait_until
 from tests.support_exams import as_file, settings
@@ -68,14 +72,14 @@ def item(number: int, at: datetime, **elements: str) -> Dataset:
 
 
 @contextmanager
-def ris(folder: Path, items: Sequence[Dataset]) -> Iterator[int]:
-    """dcmtk's worklist server with these items, at a free port; its AE title is RIS."""
+def ris(folder: Path, items: Sequence[Dataset], port: int | None = None) -> Iterator[int]:
+    """dcmtk's worklist server with these items, at a free port or this one; its AE title is RIS."""
     place = folder / "worklist" / "RIS"
     place.mkdir(parents=True)
     (place / "lockfile").touch()
     for number, each in enumerate(items):
         (place / f"{number}.wl").write_bytes(as_file(each))
-    port = free_port()
+    port = port or free_port()
     with running(require_tool("wlmscpfs"), "-csk", "-dfp", folder / "worklist", str(port)) as server:
         wait_until(lambda: _listens(server, port), 20, "wlmscpfs to listen")
         yield port
@@ -162,6 +166,7 @@ def test_a_scheduled_exam_that_never_came_is_told(screening: Screening) -> None:
     assert f"{ROOT}.4" in {line.expected.study_instance_uid for line in late}
     assert found.missing == len(late)
     assert any("never came" in sentence for sentence in found.attention)
+    assert f'mammo_node_scheduled_exams{{which="missing"}} {len(late)}.0' in screening.node.metrics.text().decode()
 
 
 def test_a_worklist_server_that_is_not_there_is_told(screening: Screening, tmp_path: Path) -> None:
@@ -169,6 +174,28 @@ def test_a_worklist_server_that_is_not_there_is_told(screening: Screening, tmp_p
     with pytest.raises(NoWorklist, match=r"RIS at 127\.0\.0\.1:\d+ cannot be reached"):
         keeper.ask(NOW)
     assert expected(screening), "what was told before is kept"
+
+
+@dataclass
+class Leading:
+    leads: bool
+
+
+def test_of_several_processes_the_one_that_leads_asks_and_asks_again_when_the_ris_is_back(tmp_path: Path) -> None:
+    database = Database(make_engine(f"sqlite:///{tmp_path}/node.sqlite"))
+    database.create_schema()
+    worklist, leader = Worklist(database), Leading(leads=False)
+    start, end = scheduled.bounds(NOW.astimezone().date())
+    with ris(tmp_path, SCHEDULED) as port:
+        keeper = WorklistKeeper(config_for(tmp_path, port, every_s=0.2), worklist)
+        keeper.start(leader)
+        time.sleep(1.2)
+        assert worklist.lines(start, end) == [], "asked by one that does not lead"
+    leader.leads = True  # and the RIS is away
+    time.sleep(1.2)
+    with ris(tmp_path / "again", SCHEDULED, port):
+        wait_until(lambda: bool(worklist.lines(start, end)), 20, "the list after the RIS came back")
+    keeper.stop()
 
 
 # --- what modalities say

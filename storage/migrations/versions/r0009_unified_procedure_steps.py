@@ -23,9 +23,12 @@ def upgrade() -> None:
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("manager", sa.String(length=64), server_default="", nullable=False),
+        sa.Column("tell_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("version", sa.Integer(), server_default="0", nullable=False),
         sa.PrimaryKeyConstraint("sop_instance_uid"),
     )
+    op.create_index(op.f("ix_workitem_manager_tell_at"), "workitem", ["manager", "tell_at"], unique=False)
     op.create_index(op.f("ix_workitem_ours_due_at"), "workitem", ["ours", "due_at"], unique=False)
     op.create_index(op.f("ix_workitem_state_changed_at"), "workitem", ["state", "changed_at"], unique=False)
     op.create_index(op.f("ix_workitem_study_instance_uid"), "workitem", ["study_instance_uid"], unique=False)
