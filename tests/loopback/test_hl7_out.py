@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -18,7 +19,7 @@ from node.errors import PermanentDelivery, RetriableDelivery
 from node.settings_destinations import Destination
 from node.simulator.pacs import free_port
 from storage.records import DeliveryState, ResultObject, StudyState
-from tests.support import wait_until
+from tests.support import running, wait_until
 from tests.support_commitment import SendingNode
 from tests.support_exams import settings
 from tests.support_hl7 import Ris, as_bytes, judged, listening_ris, measurement_report, segments
@@ -152,6 +153,19 @@ def test_over_tls_only_whom_it_trusts(tmp_path: Path, result: Dataset) -> None:
     for refused, why in ((sent[1], "IP address mismatch"), (untrusting, "self-signed certificate")):
         assert type(refused.error) is RetriableDelivery
         assert why in str(refused.error)
+
+
+def test_a_rehearsal_takes_results_and_tells_of_them_without_a_name(result: Dataset, tmp_path: Path) -> None:
+    (tmp_path / "result.dcm").write_bytes(as_bytes(result))
+    command = [sys.executable, "-m", "node.cli", "simulate", "hl7", "--port", "0"]
+    with running(*command, until="ready: ", timeout_s=60) as ris:
+        port = int(ris.output.rpartition(":")[2])
+        for _ in range(2):
+            assert send(tmp_path / "result.dcm", result, {"host": "127.0.0.1", "port": port}).error is None
+        ris.wait_for_line(f" again: study {result.StudyInstanceUID} SUSPICIOUS flag Y score ", 20)
+        ris.popen.terminate()
+        ris.wait_for_line("1 results came, 2 messages", 20)
+    assert not any(part in ris.output for part in ("Sæther", "Ánná", "19660101"))
 
 
 def test_an_image_is_no_result(tmp_path: Path) -> None:
