@@ -22,12 +22,15 @@ from node.examinations.performed import Performed
 from node.examinations.prefetching import Prefetching
 from node.examinations.worklist import WorklistKeeper
 from node.health import Health
+from node.hl7.listener import Hl7Listener
+from node.hl7.receiving import Receiving
 from node.housekeeping import Housekeeper
 from node.intake import Intake
 from node.metrics import Metrics
 from node.pipeline.committing import Committing
 from node.pipeline.durable import DurableJobs
 from node.pipeline.heartbeat import Heartbeat
+from node.pipeline.identifying import Identifying
 from node.pipeline.jobs import Stage
 from node.pipeline.orders import Orders
 from node.pipeline.rooms import Rooms
@@ -114,6 +117,7 @@ class Node:
         self.teller = Teller(config, self.database, ups.tell)
         self.elsewhere = Elsewhere(config, self.database, ups_scu.manager, commitment.new_transaction_uid)
         self.receiver = Receiver(config, self.intake, self._handlers(Committing(rooms)), self.books)
+        self.hl7 = Hl7Listener(config.hl7, Receiving(config.hl7, self.database, Identifying(rooms).changed).answer)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()), config.access)
         self._heartbeat: Heartbeat | None = None
@@ -190,6 +194,7 @@ class Node:
         if Role.RECEIVE in self.roles:
             self.receiver.start()
             self._commitment.start()
+            self.hl7.start()
         if Role.READ in self.roles:
             self.performer.start()
             self.elsewhere.start(self._heartbeat)
@@ -245,6 +250,7 @@ class Node:
         self.decoders.stop()
         self.web.stop()
         self._commitment.stop()
+        self.hl7.stop()
         self.receiver.stop()
         self.performer.stop()
         self.elsewhere.stop()

@@ -12,10 +12,18 @@ from node.config import Config
 from node.dicomweb import Connection
 from node.dimse import scu
 from node.errors import ConfigError, DeliveryError, NodeError
+from node.hl7 import mllp
 from node.holdings import NothingKept
 from node.reader import Reader
-from node.settings import Peer
+from node.settings import Peer, WebSettings
 from node.settings_destinations import Destination, DicomwebServer
+from node.settings_hl7 import Hl7Receiver, Hl7Settings
+
+#: Destination type → what its server is asked for: a search for nothing in particular; what the server can do.
+_ASKED = {
+    "dicomweb_store": ("/studies?limit=1", "application/dicom+json"),
+    "fhir": ("/metadata", "application/fhir+json"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,8 @@ def every(config: Config) -> Iterator[Check]:
     """All checks, in the order in which a start would meet them; the slow ones last."""
     yield Check("configuration", True, f"{len(config.routing)} rules, {len(config.destinations)} destinations")
     yield _address(config)
-    yield _web_address(config)
+    yield _other_address(config, "web", config.web)
+    yield _other_address(config, "hl7", config.hl7)
     yield _disk(config)
     yield _database(config)
     for name, destination in config.destinations.items():
@@ -56,11 +65,10 @@ def _address(config: Config) -> Check:
     return Check(what, True, f"{where} is free")
 
 
-def _web_address(config: Config) -> Check:
-    at = config.web
-    what, where = "web address", f"{at.host}:{at.port}"
+def _other_address(config: Config, section: str, at: WebSettings | Hl7Settings) -> Check:
+    what, where = f"{section} address", f"{at.host}:{at.port}"
     if at.port is None:
-        return Check(what, True, "off: web.port is null")
+        return Check(what, True, f"off: {section}.port is null")
     if at.port == 0:
         return Check(what, True, "any free port is taken at the start")
     problem = address.problem(at.host, at.port)
@@ -69,7 +77,8 @@ def _web_address(config: Config) -> Check:
             return Check(what, True, f"the node runs, and {where} is listened on")
         return Check(what, False, f"the node runs, but nothing listens on {where}", "start it again with this config")
     if problem:
-        return Check(what, False, f"{where} cannot be listened on: {problem}", "choose another web.host or web.port")
+        advice = f"choose another {section}.host or {section}.port"
+        return Check(what, False, f"{where} cannot be listened on: {problem}", advice)
     return Check(what, True, f"{where} is free")
 
 
@@ -115,8 +124,10 @@ def _database(config: Config) -> Check:
 def _destination(name: str, destination: Destination) -> Check:
     what = f"destination {name}"
     kinds = ", ".join(choice.kind for choice in destination.results)
-    if destination.type == "dicomweb_store" and destination.server is not None:
-        return _server(what, kinds, destination.server)
+    if destination.type in _ASKED and destination.server is not None:
+        return _server(what, kinds, destination.server, *_ASKED[destination.type])
+    if destination.hl7 is not None:
+        return _receiver(what, kinds, destination.hl7)
     if destination.folder is None:
         return Check(what, True, f"{kinds} to peer {destination.peer}")
     folder = holdings.existing(destination.folder)
@@ -125,17 +136,26 @@ def _destination(name: str, destination: Destination) -> Check:
     return Check(what, True, f"{kinds} to {destination.folder}")
 
 
-def _server(what: str, kinds: str, server: DicomwebServer) -> Check:
-    """Whether it answers a search for nothing in particular (QIDO-RS), as what is sent goes the same way."""
+def _server(what: str, kinds: str, server: DicomwebServer, path: str, accept: str) -> Check:
+    """Whether it answers to something harmless, as what is sent goes the same way."""
     try:
         with Connection(server) as connection:
-            status = connection.ask("GET", "/studies?limit=1", {"Accept": "application/dicom+json"}).status
+            status = connection.ask("GET", path, {"Accept": accept}).status
     except NodeError as error:
         return Check(what, False, str(error), "is it running, and are its url, headers_file and ca_file right?")
     if status in (401, 403, 404):
         advice = "see its url" if status == 404 else "see headers_file, and what the server lets this node do"
         return Check(what, False, f"{server.url} answers {status}", advice)
     return Check(what, True, f"{kinds} to {server.url}, which answers {status}")
+
+
+def _receiver(what: str, kinds: str, receiver: Hl7Receiver) -> Check:
+    where = f"{receiver.host}:{receiver.port}"
+    try:
+        mllp.line(receiver).look()
+    except DeliveryError as error:
+        return Check(what, False, str(error), "does it listen, and is its tls right?")
+    return Check(what, True, f"{kinds} as ORU^R01 to {where}, which takes connections")
 
 
 def _peer(name: str, peer: Peer, calling_ae_title: str) -> Check:

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
 from ai import extensions
-from node import config_access, config_routing, dicomweb, results
+from node import config_access, config_hl7, config_routing, dicomweb, results
 from node import destinations as destination_types
 from node.address import is_loopback
 from node.config_faults import Location, fault, lines, told
@@ -36,6 +36,7 @@ from node.settings import (
 from node.settings_access import AccessSettings
 from node.settings_commitment import CommitmentSettings
 from node.settings_destinations import Destination, DicomwebServer, ResultChoice
+from node.settings_hl7 import Hl7Settings
 from node.settings_network import NetworkSettings
 from node.settings_query import QuerySettings
 from node.settings_routing import SENDER, OtherReading, Rule, When
@@ -79,6 +80,7 @@ class Config(Settings):
         default=WorklistSettings(), description="The modality worklist that says what is to come."
     )
     ups: UpsSettings = Field(default=UpsSettings(), description="Unified Procedure Steps: work items of others.")
+    hl7: Hl7Settings = Field(default=Hl7Settings(), description="HL7 v2 messages that come in.")
     reading: ReadingSettings = Field(default=ReadingSettings(), description="How exams are read.")
     shadow: ShadowSettings = Field(
         default=ShadowSettings(), description="What reads every exam in the shadow of the live model."
@@ -153,6 +155,7 @@ class Config(Settings):
         found = [
             *_listening_faults(self),
             *_destination_faults(self),
+            *config_hl7.faults(self.hl7, self.destinations),
             *config_routing.faults(self.routing, self),
             *_limit_faults(self),
             *_sharing_faults(self),
@@ -187,8 +190,8 @@ def _default_sections() -> dict[str, Any]:
     folder = {"type": "folder", "folder": "mammo-node-data/results"}
     kinds = [kind for kind in usual if kind in results.offered()]
     sections = (
-        "node", "network", "commitment", "query", "completeness", "reading", "shadow", "storage", "pipeline", "web",
-        "access", "logging",
+        "node", "network", "commitment", "query", "completeness", "hl7", "reading", "shadow", "storage", "pipeline",
+        "web", "access", "logging",
     )  # fmt: skip
     return {**{name: {} for name in sections}, "destinations": {"results": {**folder, "results": kinds}}}
 
@@ -278,7 +281,7 @@ def _no_peer(config: Config, at: Location, name: str | None) -> Iterator[InitErr
 
 
 def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:
-    types = extensions.offered(destination_types) or ("dicom_store", "dicomweb_store", "folder")
+    types = extensions.offered(destination_types) or ("dicom_store", "dicomweb_store", "fhir", "folder", "hl7_mllp")
     for name, destination in config.destinations.items():
         at: Location = ("destinations", name)
         if destination.type not in types:
@@ -287,7 +290,7 @@ def _destination_faults(config: Config) -> Iterator[InitErrorDetails]:
             yield fault((*at, "peer"), destination.peer, ", ".join(config.peers) or "a name under peers; there is none")
         if destination.type == "folder" and destination.folder is None:
             yield fault((*at, "folder"), None, "a path")
-        if destination.type == "dicomweb_store":
+        if destination.type in ("dicomweb_store", "fhir"):
             yield from _server_faults(destination.server, (*at, "server"))
         if "results" not in destination.model_fields_set:
             offered = ", ".join(results.offered())

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from pydantic_core import InitErrorDetails
 
-from node import results
+from node import destinations, results
 from node.config_faults import Location, fault
 from node.settings import ALL, Peer
 from node.settings_destinations import Destination
@@ -80,6 +80,8 @@ def _names(rule: Rule, at: Location, known: Known) -> Iterator[InitErrorDetails]
     for name in rule.forward:
         if name not in known.destinations:
             yield fault((*at, "forward"), name, there_are)
+        elif not destinations.takes_instances(known.destinations[name].type):
+            yield fault((*at, "forward"), name, "a destination that takes DICOM instances")
     if rule.reading is not None and rule.action == "read" and rule.reading not in known.readings:
         allowed = ", ".join(known.readings) or "a name under readings; there is none"
         yield fault((*at, "reading"), rule.reading, f"{allowed}, or null")

@@ -1,4 +1,4 @@
-"""Calling a DICOMweb server: what goes with every request, and why a call had no answer."""
+"""Calling a DICOMweb or FHIR server: what goes with every request, and why a call had no answer."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from node.errors import ConfigError, RetriableDelivery
 from node.settings_destinations import DicomwebServer
 
 LARGEST_ANSWER = 1_000_000
+#: A sign-in that ran out, a server that is busy, or in the wrong state for now: a person or time puts it right.
+FOR_NOW = frozenset({401, 403, 407, 408, 421, 423, 425, 429})
 _CHUNK = 65_536
 _HEADER = re.compile(r"^([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([!-~][ -~\t]*)$")
 _LARGEST_HEADERS_FILE = 65_536

@@ -200,8 +200,8 @@ def _attention(found: Status) -> Iterable[str]:
         )
     if held := sum(line.counts.get(str(DeliveryState.HELD), 0) for line in found.destinations):
         yield (
-            f"{held} results are held: the archive has their exams under another patient; look (mammo-node show), then "
-            "requeue, which asks it again, or release"
+            f"{held} results are held: the archive or the RIS has another patient for their exams; look (mammo-node "
+            "show), then requeue, which asks again, or release"
         )
     if found.missing:
         yield f"{found.missing} scheduled exams never came: mammo-node worklist --missing; ask the room or the PACS"

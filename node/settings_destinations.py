@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from node.config_faults import Allowed
 from node.settings import FilePath, Name, Patterns, Seconds, Settings
+from node.settings_hl7 import STUDY, Hl7Receiver, ViewerUrl
 
 
 def _with_host(url: str) -> str:
@@ -20,14 +21,16 @@ def _with_host(url: str) -> str:
 
 
 class DicomwebServer(Settings):
-    """A DICOMweb server this node calls (STOW-RS)."""
+    """A DICOMweb (STOW-RS) or FHIR server this node calls."""
 
     url: Annotated[
         str,
         Field(pattern=r"^https?://[^\s/@?#]+(/[^\s?#]*[^\s/?#])?$"),
         AfterValidator(_with_host),
         Allowed("a URL without user, query or slash at its end, such as https://pacs.example/dicom-web"),
-    ] = Field(description="Base URL, before /studies. Beyond loopback it is https, or allow_plain_http is set.")
+    ] = Field(
+        description="Base URL, before /studies or a resource's name. Beyond loopback https, or allow_plain_http is set."
+    )
     allow_plain_http: bool = Field(
         default=False, description="A person's consent that patients' data leave this machine unencrypted."
     )
@@ -66,11 +69,20 @@ class Destination(Settings):
 
     type: str = Field(
         default="dicom_store",
-        description="Way of delivery: dicom_store (C-STORE to a peer), dicomweb_store (STOW-RS) or folder (files).",
+        description="Way of delivery: dicom_store (C-STORE to a peer), dicomweb_store (STOW-RS), folder (files), "
+        "hl7_mllp (ORU^R01) or fhir (a transaction).",
     )
     peer: Name | None = Field(default=None, description="dicom_store: name of the peer.")
-    server: DicomwebServer | None = Field(default=None, description="dicomweb_store: the server.")
+    server: DicomwebServer | None = Field(default=None, description="dicomweb_store and fhir: the server.")
     folder: FilePath | None = Field(default=None, description="folder: where the files are put.")
+    hl7: Hl7Receiver | None = Field(default=None, description="hl7_mllp: who takes the messages.")
+    viewer_url: ViewerUrl = Field(
+        default=None,
+        description=f"hl7_mllp, fhir: where a viewer shows a study, with {STUDY} in it; null: none is told.",
+    )
+    patient_id_system: Annotated[
+        str | None, Field(pattern=r"^[a-z][a-z0-9+.-]*:\S+$"), Allowed("a URI such as urn:oid:2.16.578.1.12.4.1.4.1")
+    ] = Field(default=None, description="fhir: system of the identifiers that Patient IDs are; null: none is told.")
     results: tuple[ResultChoice, ...] = Field(
         default=(),
         description="Result objects to deliver: names, or mappings of `kind` and its options; write it: [] is for a "

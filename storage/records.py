@@ -41,7 +41,7 @@ class DeliveryState(Told):
     DELIVERED = "DELIVERED", "the destination answered success"
     UNCOMMITTED = "UNCOMMITTED", "sent; the destination has not said yet that it keeps it"
     COMMITTED = "COMMITTED", "the destination has said that it keeps it (storage commitment)"
-    HELD = "HELD", "not sent: the archive has the study under another patient; requeue or release it"
+    HELD = "HELD", "not sent: the archive or the RIS has another patient for the study; requeue or release it"
     FAILED = "FAILED", "given up; requeue it when the cause is mended"
     SUPERSEDED = "SUPERSEDED", "a newer revision replaced it before it was sent"
 

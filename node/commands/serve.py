@@ -19,6 +19,7 @@ from node.console import ConfigOption
 from node.errors import ConfigError, NodeError
 from node.roles import Role, name_of
 from node.settings import NodeSettings, WebSettings
+from node.settings_hl7 import Hl7Settings
 from storage.database import DatabaseUnavailable, SchemaMismatch
 
 log = logs.get(__name__)
@@ -31,6 +32,8 @@ def register(app: typer.Typer) -> None:
     """See `node.commands`."""
     app.command("serve")(serve)
 
+
+_Listening = NodeSettings | WebSettings | Hl7Settings
 
 RoleOption = Annotated[
     list[Role] | None,
@@ -53,6 +56,8 @@ def serve(config: ConfigOption = None, role: RoleOption = None) -> None:
     try:
         _start(node)
         _say_ready(node)
+        if node.hl7.port is not None:
+            console.say(f"HL7 (MLLP) at {settings.hl7.host}:{node.hl7.port}")
         if node.web.port is not None:
             scheme = "https" if settings.access.tls.certificate_file else "http"
             console.say(f"DICOMweb at {address.url(settings.web.host, node.web.port, scheme)}{settings.web.path}")
@@ -90,7 +95,12 @@ def _made(settings: Config, roles: list[Role]) -> Node:
 
 
 def _start(node: Node) -> None:
-    for name, at, role in (("node", node.config.node, Role.RECEIVE), ("web", node.config.web, Role.WEB)):
+    listening: list[tuple[str, _Listening, Role]] = [
+        ("node", node.config.node, Role.RECEIVE),
+        ("hl7", node.config.hl7, Role.RECEIVE),
+        ("web", node.config.web, Role.WEB),
+    ]
+    for name, at, role in listening:
         busy = "" if at.port is None or role not in node.roles else address.problem(at.host, at.port)
         if busy:  # before the models are loaded, which takes seconds
             raise _cannot_listen(name, at, busy)
@@ -104,7 +114,7 @@ def _start(node: Node) -> None:
         raise _cannot_listen("node", node.config.node, error.strerror or str(error)) from error
 
 
-def _cannot_listen(section: str, at: NodeSettings | WebSettings, why: str) -> ConfigError:
+def _cannot_listen(section: str, at: _Listening, why: str) -> ConfigError:
     advice = "stop what listens there, or choose another port"
     return ConfigError(f"{section}.port: cannot listen on {at.host}:{at.port}: {why}; {advice}")
 

@@ -1,4 +1,4 @@
-"""Play a hospital around a node: all of it, or an archive, a worklist, a modality, a manager of work items."""
+"""Play a hospital around a node: all of it, or an archive, a worklist, a modality, a manager of work items, a RIS."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,7 @@ from node.settings_ups import UpsSettings
 from node.simulator import manager, ris, scenarios
 from node.simulator.exams import MadeExam, MadeImage
 from node.simulator.modality import Modality, NotTaken
+from node.simulator.results_receiver import ResultsReceiver
 from storage.ups import State
 
 _Exams = Annotated[list[Path], typer.Argument(help="Exams as DICOM files, or folders; see simulate-exam.")]
@@ -35,7 +37,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         help="Play a hospital around a node, on loopback: to try a configuration before go-live.", no_args_is_help=True
     )
-    for each in (hospital, pacs, worklist, modality, manager_):
+    for each in (hospital, pacs, worklist, modality, manager_, hl7):
         group.command(each.__name__.rstrip("_"))(each)
     app.add_typer(group, name="simulate")
 
@@ -168,6 +170,24 @@ def manager_(
         console.out().print(shown)
     if any(each.state != State.COMPLETED for each in pushed):
         console.end(ExitCode.WRONG)
+
+
+class _Answer(StrEnum):
+    AA = "AA"
+    AE = "AE"
+    AR = "AR"
+
+
+def hl7(
+    port: Annotated[int, typer.Option("--port", help="0 takes any free one.")] = 2575,
+    answer: Annotated[_Answer, typer.Option("--answer", help="To every result.")] = _Answer.AA,
+) -> None:
+    """A RIS that takes results as ORU^R01 (HL7 over MLLP) and tells a line of each, until it is stopped (Ctrl-C)."""
+    receiver = ResultsReceiver(port, answer, console.say)
+    receiver.start()
+    _until_stopped(f"ready: results are taken on 127.0.0.1:{receiver.port}")
+    receiver.stop()
+    console.say(f"{len(receiver.came)} results came, {sum(receiver.came.values())} messages")
 
 
 def _node(to: str) -> Peer:

@@ -1,4 +1,8 @@
-"""Destination types: one module each, named as in config.yaml. A module offers `send`."""
+"""Destination types: one module each, named as in config.yaml. A module offers
+
+send: see `DestinationType`
+MADE_FROM = "measurement_sr", where it sends a message made from that kind of result and no DICOM instance
+"""
 
 from __future__ import annotations
 
@@ -60,3 +64,16 @@ def offered() -> tuple[str, ...]:
 def load(name: str) -> DestinationType:
     """The destination type `name`. Raises NoSuchExtension, naming what there is."""
     return cast("DestinationType", extensions.load(sys.modules[__name__], name))
+
+
+def made_from(name: str) -> str | None:
+    """The kind of result that messages of this type are made from; None where instances themselves are sent.
+
+    Raises NoSuchExtension.
+    """
+    return getattr(load(name), "MADE_FROM", None)
+
+
+def takes_instances(name: str) -> bool:
+    """Whether a destination of this type can be sent any instance; also of a type that there is not."""
+    return name not in offered() or made_from(name) is None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
+from node.dicomweb import FOR_NOW
 from node.errors import DeliveryError, PermanentDelivery, RetriableDelivery
 
 MEDIA_TYPES = "application/dicom+json, application/dicom+xml;q=0.5"
@@ -17,8 +18,6 @@ _FAILURE_REASON, _WARNING_REASON, _REFERENCED_SOP_INSTANCE_UID = "00081197", "00
 _DUPLICATE_SOP_INSTANCE = 0x0111
 #: Reasons that servers give, among others, for an object they already have: 0110 processing failure, and Bxxx.
 _PROCESSING_FAILURE = 0x0110
-#: A sign-in that ran out, a server that is busy, or in the wrong state for now: a person or time puts it right.
-_FOR_NOW = frozenset({401, 403, 407, 408, 421, 423, 425, 429})
 _CONFLICT = 409
 
 Module = Mapping[str, Any]
@@ -62,7 +61,7 @@ def _failure(http_status: int, reason: int | None) -> Verdict:
         return Verdict(reason)
     told = f"the server answered {http_status}{f', 0x{reason:04X}' if reason is not None else ''}"
     if reason is None:
-        for_now = http_status >= 500 or http_status in _FOR_NOW
+        for_now = http_status >= 500 or http_status in FOR_NOW
         error = RetriableDelivery(told) if for_now else PermanentDelivery(told)
     elif reason >> 8 == 0xA7:
         error = RetriableDelivery(f"{told}: it is out of resources", reason)

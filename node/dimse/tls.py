@@ -90,6 +90,17 @@ class Certificates:
         return [_version(path) for path in files if path is not None]
 
 
+def renewing(certificates: Certificates) -> ssl.SSLContext:
+    """One context for a listener, whose connections each take that of the files as they are then."""
+
+    def renewed(connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = certificates.context()
+
+    context = server_context(certificates.settings)
+    context.sni_callback = renewed
+    return context
+
+
 def _version(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()

@@ -10,7 +10,9 @@ from node.examinations.scheduled import contradiction
 from node.pipeline import fetching
 from node.pipeline.jobs import Job, Stage
 from node.pipeline.rooms import Rooms, tell
+from storage.database import Database
 from storage.forwards import REVISION, Forwards
+from storage.hl7 import Hl7Record
 from storage.index import Index
 from storage.outbox import Outbox
 from storage.records import DeliveryState, Study, StudyState
@@ -32,11 +34,12 @@ class Orders:
     def complete(self, study_instance_uid: str, *, anyway: bool = False) -> int | None:
         """Declare a study whole and enqueue its reading. None when it is not due (any more)."""
         with self._rooms.database.transaction() as session:
-            index = Index(self._rooms.database.joining(session))
+            joined = self._rooms.database.joining(session)
+            index = Index(joined)
             revision = index.close_study(study_instance_uid, datetime.now(UTC), anyway=anyway)
             if revision is None:
                 return None
-            worklist = Worklist(self._rooms.database.joining(session))
+            worklist = Worklist(joined)
             scheduled = worklist.expected(study_instance_uid)
             study = index.study(study_instance_uid) if scheduled and not anyway else None
             doubt = contradiction(study, scheduled) if study is not None else ""
@@ -44,7 +47,7 @@ class Orders:
                 index.advance(study_instance_uid, revision, {StudyState.READING: StudyState.HELD})
                 tell(index, study_instance_uid, revision, "complete", f"held for a person: {doubt}")
                 return None
-            if any(each.urgent for each in scheduled):
+            if any(each.urgent for each in scheduled) or _is_ordered_urgently(joined, study_instance_uid):
                 worklist.urge(study_instance_uid)
             tell(index, study_instance_uid, revision, "complete", f"whole; revision {revision} will be read")
             stage, peer = fetching.first_job(self._rooms.config)
@@ -147,3 +150,9 @@ class Orders:
 
 def _work(stage: Stage, study: str, revision: int, destination: str = "") -> Job:
     return Job(stage=stage, study_instance_uid=study, revision=revision, number=0, destination=destination)
+
+
+def _is_ordered_urgently(joined: Database, study_instance_uid: str) -> bool:
+    """Whether an order that came by HL7 says so."""
+    study = Index(joined).study(study_instance_uid)
+    return study is not None and Hl7Record(joined).is_urgent(study_instance_uid, study.accession_number)

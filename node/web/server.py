@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 import threading
 
 import anyio.to_thread
@@ -87,19 +86,8 @@ def _config(app: ASGIApp, access: AccessSettings) -> uvicorn.Config:
     )
     config.load()
     if access.tls.certificate_file is not None:
-        config.ssl = _https(Certificates(config_access.of_web(access)))
+        config.ssl = tls.renewing(Certificates(config_access.of_web(access)))
     return config
-
-
-def _https(certificates: Certificates) -> ssl.SSLContext:
-    """One context for the listener, whose connections each take that of the files as they are then."""
-
-    def renewed(connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
-        connection.context = certificates.context()
-
-    context = tls.server_context(certificates.settings)
-    context.sni_callback = renewed
-    return context
 
 
 async def _serve(server: uvicorn.Server, listening: socket.socket, threads: int) -> None:

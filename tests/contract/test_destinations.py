@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -12,24 +13,30 @@ from node.destinations import Outgoing, Target
 from node.errors import PermanentDelivery, RetriableDelivery
 from node.settings import Peer
 from node.settings_destinations import Destination, DicomwebServer
+from node.settings_hl7 import Hl7Receiver
 from node.simulator.pacs import free_port
-from tests.support_exams import as_file, view
+from tests.support_hl7 import as_bytes, measurement_report
+from tests.support_results import CASES
 
 
 @pytest.fixture
 def objects(tmp_path: Path) -> list[Outgoing]:
-    made = []
+    made, report = [], measurement_report(CASES["negative"]())
     for number in (1, 2, 3):
-        dataset = view(number)
+        dataset = copy.copy(report)
+        dataset.SOPInstanceUID = f"{report.SOPInstanceUID}.{number}"
         path = tmp_path / f"{number}.dcm"
-        path.write_bytes(as_file(dataset))
+        path.write_bytes(as_bytes(dataset))
         made.append(Outgoing(sop_instance_uid=dataset.SOPInstanceUID, sop_class_uid=dataset.SOPClassUID, path=path))
     return made
 
 
 def target(name: str, folder: Path, peer: Peer | None) -> Target:
     server = DicomwebServer(url=f"http://127.0.0.1:{peer.port if peer else 1}/dicom-web", connection_timeout_s=1)
-    settings = Destination(type=name, peer="PACS", server=server, folder=folder, results=("summary_sc",))
+    receiver = Hl7Receiver(host="127.0.0.1", port=peer.port if peer else 1, connection_timeout_s=1)
+    settings = Destination(
+        type=name, peer="PACS", server=server, folder=folder, hl7=receiver, results=("measurement_sr",)
+    )
     return Target(name="place", destination=settings, peer=peer, calling_ae_title="MAMMO_NODE")
 
 
@@ -52,7 +59,7 @@ def test_what_cannot_be_reached_is_told_of_every_object_and_tried_again(
 
 @pytest.mark.parametrize("name", destinations.offered())
 def test_a_target_without_what_the_type_needs_is_permanent(name: str, objects: list[Outgoing]) -> None:
-    settings = Destination(type=name, results=("summary_sc",))
+    settings = Destination(type=name, results=("measurement_sr",))
     bare = Target(name="place", destination=settings, peer=None, calling_ae_title="MAMMO_NODE")
     sent = list(destinations.load(name).send(objects, bare))
     assert all(type(item.error) is PermanentDelivery and "destinations.place" in str(item.error) for item in sent)
@@ -74,5 +81,5 @@ def test_a_folder_receives_each_object_whole_and_once(objects: list[Outgoing], t
 
 
 def test_an_unknown_type_names_what_there_is() -> None:
-    with pytest.raises(NoSuchExtension, match="dicom_store, dicomweb_store, folder"):
+    with pytest.raises(NoSuchExtension, match="dicom_store, dicomweb_store, fhir, folder, hl7_mllp"):
         destinations.load("carrier_pigeon")

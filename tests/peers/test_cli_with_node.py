@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
+import sqlite3
 import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import yaml
 from node.simulator.pacs import free_port
 from tests.support import Process, running, wait_until
 from tests.support_exams import STUDY, as_file, exam
+from tests.support_hl7 import Ris, answered, framed, judged, listening_ris, segments
 from tests.support_peers import Orthanc, orthanc
 
 
@@ -25,8 +28,8 @@ class Desk:
 
     node: Process
 
-    def __init__(self, folder: Path, pacs: Orthanc) -> None:
-        self.folder, self.port = folder, free_port()
+    def __init__(self, folder: Path, pacs: Orthanc, ris: Ris) -> None:
+        self.folder, self.port, self.ris = folder, free_port(), ris
         self.dead, self.web = free_port(), free_port()
         peers = {
             "NODE": {"ae_title": "MAMMO_NODE", "port": self.port},
@@ -36,10 +39,16 @@ class Desk:
         config = {
             "node": {"port": self.port},
             "web": {"port": self.web},
+            "hl7": {"port": 0},
             "peers": {name: {"host": "127.0.0.1", **peer} for name, peer in peers.items()},
             "destinations": {
                 "pacs": {"peer": "PACS", "results": ["mammography_cad_sr", "summary_sc"]},
                 "dead": {"peer": "DEAD", "results": ["measurement_sr"], "max_attempts": 1},
+                "ris": {
+                    "type": "hl7_mllp",
+                    "hl7": {"host": "127.0.0.1", "port": ris.port},
+                    "results": ["measurement_sr"],
+                },
             },
             "storage": {
                 "database_url": "sqlite:///node.sqlite",
@@ -80,8 +89,8 @@ class Desk:
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("desk")
-    with orthanc(folder) as pacs:
-        desk = Desk(folder, pacs)
+    with orthanc(folder) as pacs, listening_ris() as ris:
+        desk = Desk(folder, pacs, ris)
         with desk.serve() as desk.node:
             yield desk
 
@@ -98,6 +107,10 @@ def test_an_exam_from_send_to_show_and_a_failed_delivery_to_requeue(desk: Desk) 
     places = {place["destination"]: place for place in status["destinations"]}
     assert places["pacs"]["counts"] == {"DELIVERED": 2}
     assert places["dead"]["counts"] == {"FAILED": 1}
+    assert places["ris"]["counts"] == {"DELIVERED": 1}
+    (told,) = desk.ris.received
+    found = {each.obx_3.obx_3_1.value: each.obx_5.value for each in segments(judged(told), "OBX")}
+    assert (found["113014"], "SCORE" in found, "FLAG" in found) == (f"^{STUDY}^ISO", True, True)
     assert "cannot be reached" in places["dead"]["last_error"]
     assert desk.run("status").returncode == 1, "something needs a person"
 
@@ -142,6 +155,20 @@ def test_serve_tells_where_the_web_is_and_it_is_there(desk: Desk) -> None:
     desk.node.wait_for_line(f"DICOMweb at {url}")
     with urllib.request.urlopen(f"{url}/studies?limit=1", timeout=10) as answer:
         assert len(json.load(answer)) == 1
+
+
+def test_an_order_from_the_ris_puts_its_exam_before_others(desk: Desk) -> None:
+    where = desk.node.wait_for_line("HL7 (MLLP) at ").split()[-1]
+    host, _, port = where.rpartition(":")
+    study = f"{STUDY}.3"
+    order = f"MSH|^~\\&|RIS|H|||20261201||OMI^O23^OMI_O23|1|P|2.5.1\rORC|NW\rTQ1|1||||||||S\rOBR|1\rIPC|A|R|{study}\r"
+    with socket.create_connection((host, int(port)), 20) as connection:
+        connection.sendall(framed(order))
+        assert "MSA|AA|1" in answered(connection)
+    desk.run("send", str(desk.images(study)), "--to", "NODE")
+    with closing(sqlite3.connect(desk.folder / "node.sqlite", timeout=20)) as kept:
+        query = "SELECT priority FROM study WHERE study_instance_uid = ?"
+        wait_until(lambda: kept.execute(query, [study]).fetchone() == (0,), 40, "the exam to be urgent")
 
 
 def test_check_tells_what_is_well_and_what_is_not(desk: Desk) -> None:

@@ -176,7 +176,8 @@ def test_a_destination_without_what_its_type_needs() -> None:
 
 def test_an_unknown_destination_type_is_answered_with_the_offered_ones() -> None:
     assert faults(destinations=destination(type="fax")) == [
-        "destinations.PACS.type: value 'fax' is not allowed; allowed: dicom_store, dicomweb_store, folder"
+        "destinations.PACS.type: value 'fax' is not allowed; "
+        "allowed: dicom_store, dicomweb_store, fhir, folder, hl7_mllp"
     ]
 
 
