@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 
 from node import holdings, logs
 from node.access.accounts import Accounts
+from node.audit import codes, configured, events
+from node.audit.auditor import Auditor, this_user
 from node.books import NODE_ENDED, Books
 from node.config import Config
 from node.dimse import by_class, commitment, ups
@@ -21,6 +23,7 @@ from node.examinations.performed import Performed
 from node.examinations.worklist import WorklistKeeper
 from node.health import Health
 from node.housekeeping import Housekeeper
+from node.identity import SOFTWARE_VERSION
 from node.intake import Intake
 from node.metrics import Metrics
 from node.pipeline.committing import Committing
@@ -76,6 +79,7 @@ class Node:
         passed: Callable[[str], None] = lambda _point: None,
     ) -> None:
         self.config, self.roles = config, frozenset(roles)
+        self.audit = Auditor(config)
         engine = make_engine(config.storage.database_url)
         self.database = Database(engine)
         self.index, self.outbox = Index(self.database), Outbox(self.database)
@@ -113,6 +117,7 @@ class Node:
         self.web = WebServer(config.web, make_app(self._web_rooms()), config.access)
         self._heartbeat: Heartbeat | None = None
         self._housekeeper: Housekeeper | None = None
+        self._started = False
 
     def _handlers(self, committing: Committing) -> list[Handler]:
         query = QueryProvider(self.config, self.database, self.store)
@@ -161,6 +166,10 @@ class Node:
             self.database.create_schema()
         self.database.check_schema()
         slot = self._slot()
+        self._started = True
+        doing = f"{name_of(self.roles)}, version {SOFTWARE_VERSION}"
+        self.audit.tell(events.activity(self.audit.here, codes.APPLICATION_START, this_user(), doing))
+        configured.tell(self.audit, self.config)
         self._heartbeat = Heartbeat(slot, Workers(self.database), self._jobs, self.config.pipeline)
         if Role.READ in self.roles:
             self.readers.start()
@@ -246,7 +255,14 @@ class Node:
         if self._heartbeat is not None:
             self._heartbeat.stop()
         self.database.engine.dispose()
+        self.stopped()
         log.info("stopped")
+
+    def stopped(self, how: str = "") -> None:
+        """Tell the audit trail that it ended, once, where it had started. how: if not as it should."""
+        if self._started:
+            self._started = False
+            self.audit.tell(events.activity(self.audit.here, codes.APPLICATION_STOP, description=how))
 
 
 def queues(config: Config, roles: Collection[Role]) -> dict[str, int]:

@@ -54,10 +54,14 @@ def faults_of_listener(at: Location, settings: TlsSettings) -> Iterator[InitErro
 def faults_of_peers(peers: Mapping[str, Peer]) -> Iterator[InitErrorDetails]:
     """The same of TLS to peers."""
     for name, peer in peers.items():
-        at, settings = ("peers", name, "tls"), peer.tls
-        if settings is not None:
-            yield from _without_certificate(at, settings, "key_file")
-            yield from _unusable(at, partial(tls.client_context, settings))
+        if peer.tls is not None:
+            yield from faults_of_client(("peers", name, "tls"), peer.tls)
+
+
+def faults_of_client(at: Location, settings: PeerTls) -> Iterator[InitErrorDetails]:
+    """The same of TLS that goes out."""
+    yield from _without_certificate(at, settings, "key_file")
+    yield from _unusable(at, partial(tls.client_context, settings))
 
 
 def _without_certificate(at: Location, settings: TlsSettings | PeerTls, *keys: str) -> Iterator[InitErrorDetails]:
