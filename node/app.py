@@ -10,6 +10,8 @@ from node import holdings, logs
 from node.access.accounts import Accounts
 from node.audit import codes, configured, events
 from node.audit.auditor import Auditor, this_user
+from node.audit.doors import Doors, SignIns
+from node.audit.transfers import Arrivals
 from node.books import NODE_ENDED, Books
 from node.config import Config
 from node.dimse import by_class, commitment, ups
@@ -79,10 +81,10 @@ class Node:
         passed: Callable[[str], None] = lambda _point: None,
     ) -> None:
         self.config, self.roles = config, frozenset(roles)
-        self.audit = Auditor(config)
         engine = make_engine(config.storage.database_url)
         self.database = Database(engine)
         self.index, self.outbox = Index(self.database), Outbox(self.database)
+        self.audit = Auditor(config, self.index)
         self.store = holdings.object_store(config)
         self.router = Router(config)
         self.readers = Readers(self.router)
@@ -94,6 +96,7 @@ class Node:
             router=self.router,
             readers=self.readers,
             jobs=self._jobs,
+            audit=self.audit,
             passed=passed,
         )
         self.orders = Orders(rooms)
@@ -103,7 +106,7 @@ class Node:
         self.health = Health(config, self.database, self.readers if Role.READ in self.roles else None)
         self.metrics = Metrics(config, self.database, self.health)
         self.ledger = Ledger(self.database)
-        self.books = Books(self.ledger, self.metrics.count_instance)
+        self.books = Books(self.ledger, self.metrics.count_instance, Arrivals(self.audit).arrived)
         worklist = Worklist(self.database)
         self.worklist = WorklistKeeper(config, worklist)
         self._performed = Performed(self.index, worklist)
@@ -112,7 +115,8 @@ class Node:
         self.subscribing = Subscribing(self.database, config.is_peer)
         self.performer = Performer(self._workshop())
         self.teller = Teller(config, self.database, ups.tell)
-        self.receiver = Receiver(config, self.intake, self._handlers(Committing(rooms)), self.books)
+        doors = Doors(self.audit, every=config.audit.associations == "all")
+        self.receiver = Receiver(config, self.intake, self._handlers(Committing(rooms)), self.books, doors)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()), config.access)
         self._heartbeat: Heartbeat | None = None
@@ -120,7 +124,7 @@ class Node:
         self._started = False
 
     def _handlers(self, committing: Committing) -> list[Handler]:
-        query = QueryProvider(self.config, self.database, self.store)
+        query = QueryProvider(self.config, self.database, self.store, self.audit)
         handlers = [
             *self._commitment.handlers(),
             *commitment.listening(committing.answered),
@@ -154,7 +158,8 @@ class Node:
             books=self.books,
             work=self.work,
             subscribing=self.subscribing,
-            door=Door(self.config.web, self.config.access, Accounts(self.database)),
+            door=Door(self.config.web, self.config.access, Accounts(self.database), SignIns(self.audit)),
+            audit=self.audit,
         )
 
     def start(self) -> None:
@@ -187,6 +192,7 @@ class Node:
             self._heartbeat,
             keep_books=Bookkeeper(self.config, self.database).keep,
             hasten=self._performed.signal,
+            auditor=self.audit,
         )
         self._housekeeper.start()
         self.worklist.start(self._heartbeat)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from node import backfill, logs, sweeping
+from node.audit import events
+from node.audit.auditor import Auditor
 from node.pipeline.orders import Orders
 from node.roles import Leader
 from node.settings_storage import StorageSettings
@@ -53,8 +55,12 @@ class Housekeeper:
         *,
         keep_books: Callable[[datetime], None] = lambda _now: None,
         hasten: Callable[[datetime], None] = lambda _now: None,
+        auditor: Auditor | None = None,
     ) -> None:
-        """keep_books: called every hour. hasten: called every time before it is looked which exams are whole."""
+        """keep_books: called every hour. hasten: called every time before it is looked which exams are whole.
+
+        auditor: is told of studies that were removed.
+        """
         self._index = Index(database)
         self._catalogue = Catalogue(database)
         self._sweeps = Sweeps(database)
@@ -63,6 +69,7 @@ class Housekeeper:
         self._settings = settings
         self._leader = leader
         self._keep_books, self._hasten = keep_books, hasten
+        self._auditor = auditor
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live, name="housekeeper", daemon=True)
         self._last: dict[str, float] = {}
@@ -89,6 +96,7 @@ class Housekeeper:
             return 0
         before, removed = now - timedelta(days=self._settings.retention_days), 0
         for study in self._index.expired(before):
+            whose = self._auditor.study(study) if self._auditor is not None else None
             paths = self._index.forget(study, before)
             held = {instance.path for instance in self._index.instances(study)}  # the study may have come again
             for path in set(paths) - held:
@@ -96,6 +104,8 @@ class Housekeeper:
             if paths:
                 removed += 1
                 log.info("study removed after storage.retention_days", study=study)
+                if self._auditor is not None and whose is not None:
+                    self._auditor.tell(events.deleted(self._auditor.here, whose, "storage.retention_days"))
         return removed
 
     def _live(self) -> None:

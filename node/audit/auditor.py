@@ -12,18 +12,21 @@ import os
 import socket
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from node import logs
 from node.access.limits import Limit
 from node.audit import codes, events
 from node.audit.codes import Outcome
-from node.audit.events import Here, Other
+from node.audit.events import Here, Other, StudyOf
 from node.audit.messages import Event, Source, encoded
 from node.audit.trail import Trail
 from node.config import Config
 from node.errors import ConfigError
 from node.pseudonyms import Pseudonyms
+from storage.database import DatabaseUnavailable
+from storage.index import Index
 
 log = logs.get(__name__)
 
@@ -35,9 +38,11 @@ _REFUSALS, _REFUSALS_S = 10, 60.0
 class Auditor:
     """Writes events to the trail of a configuration."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, index: Index | None = None) -> None:
+        """index: where it is looked up whose a study is; without, nothing of patients can be told."""
         settings, node = config.audit, config.node
         self._settings = settings
+        self._index = index
         self._key_file = config.storage.pseudonym_key_file
         self.here = Here(node.ae_title, socket.gethostname(), os.getpid())
         self.trail = Trail(settings.folder, settings.file_bytes)
@@ -74,17 +79,27 @@ class Auditor:
         text += f" ({before} more of {address} before it are not told each)" if before else ""
         self.tell(events.alert(self.here, what, text, at_node=address, by=by, outcome=Outcome.MINOR))
 
-    def patient(self, patient_id: str, issuer_of_patient_id: str) -> str:
-        """How the trail calls a patient, as `audit.patients` says."""
+    def patient(self, patient_id: str) -> str:
+        """How the trail calls a patient, as `audit.patients` says; by Patient ID alone, as PS3.15 A.5.3 does."""
         if not patient_id or self._settings.patients == "none":
             return WITHHELD if patient_id else ""
         if self._settings.patients == "plain":
             return patient_id
         try:
-            return f"hmac-sha256:{Pseudonyms(self._key_file).in_audit(patient_id, issuer_of_patient_id)}"
+            return f"hmac-sha256:{Pseudonyms(self._key_file).in_audit(patient_id)}"
         except ConfigError as error:
             log.error("no pseudonyms for the audit trail", problem=str(error))
             return WITHHELD
+
+    def study(self, study_instance_uid: str, sop_classes: Mapping[str, int] | None = None) -> StudyOf:
+        """A study as events name it."""
+        found = None
+        try:
+            found = self._index.study(study_instance_uid) if self._index is not None else None
+        except DatabaseUnavailable as error:
+            log.warning("the audit trail does not tell whose a study is", problem=str(error))
+        patient = self.patient(found.patient_id) if found is not None else ""
+        return StudyOf(study_instance_uid=study_instance_uid, patient_id=patient, sop_classes=sop_classes or {})
 
     def _missing(self) -> Event:
         text = f"{self.lost} audit records since {self._lost_since} could not be written and are missing here"

@@ -31,7 +31,7 @@ class Here:
             user_id=str(self.pid),
             alternative_user_id=f"AETITLES={self.ae_title}",
             user_name="mammo-node",
-            machine=self.machine,
+            address=self.machine,
             roles=roles,
             is_requestor=requestor,
         )
@@ -199,11 +199,11 @@ def _event(
 
 
 def _outwards(here: Here, to: Other, asked_by: Other | None) -> list[Participant]:
-    """One of them asked for it: a third party, else this node."""
-    third = [asked_by.participant(requestor=True)] if asked_by is not None else []
+    """One of them asked for it: a third party, the other end, else this node."""
+    third = [asked_by.participant(requestor=True)] if asked_by is not None and asked_by != to else []
     return [
         here.participant(codes.SOURCE, requestor=asked_by is None),
-        to.participant(codes.DESTINATION),
+        to.participant(codes.DESTINATION, requestor=asked_by == to),
         *third,
     ]
 

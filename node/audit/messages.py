@@ -7,6 +7,7 @@ carries an empty name. Values of details are base64, as the schema says.
 from __future__ import annotations
 
 import base64
+import ipaddress
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ _LONGEST = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Participant:
-    """ActiveParticipant: who took part. address: an IP address; machine: a host's name, where there is none."""
+    """ActiveParticipant: who took part. address: an IP address or the name of a host, "" for none."""
 
     user_id: str
     is_requestor: bool = False
@@ -32,7 +33,6 @@ class Participant:
     alternative_user_id: str = ""
     user_name: str = ""
     address: str = ""
-    machine: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class Subject:
     """ParticipantObjectIdentification: what it was about.
 
     kind: ParticipantObjectTypeCode, 1 a person, 2 a system object. role: ParticipantObjectTypeCodeRole, 1 patient, 3
-    report (a study), 5 master file, 13 security resource. sop_classes: UID → how many instances.
+    report (a study), 5 master file, 13 security resource. sop_classes: UID → how many instances; "": of some class.
     """
 
     id: str
@@ -106,11 +106,18 @@ def _participant(root: Element, found: Participant) -> None:
     for name, value in (("AlternativeUserID", found.alternative_user_id), ("UserName", found.user_name)):
         if value:
             made.set(name, _text(value))
-    point, kind = (found.address, _IP_ADDRESS) if found.address else (found.machine, _MACHINE_NAME)
-    if point:
-        made.set("NetworkAccessPointID", _text(point))
-        made.set("NetworkAccessPointTypeCode", kind)
+    if found.address:
+        made.set("NetworkAccessPointID", _text(found.address))
+        made.set("NetworkAccessPointTypeCode", _kind(found.address))
     _coded(made, "RoleIDCode", found.roles)
+
+
+def _kind(address: str) -> str:
+    try:
+        ipaddress.ip_address(address)
+    except ValueError:
+        return _MACHINE_NAME
+    return _IP_ADDRESS
 
 
 def _subject(root: Element, found: Subject) -> None:
@@ -132,7 +139,9 @@ def _subject(root: Element, found: Subject) -> None:
     if found.sop_classes:
         described = SubElement(made, "ParticipantObjectDescription")
         for uid, count in found.sop_classes.items():
-            SubElement(described, "SOPClass", UID=_text(uid), NumberOfInstances=str(count))
+            one = SubElement(described, "SOPClass", NumberOfInstances=str(count))
+            if uid:
+                one.set("UID", _text(uid))
 
 
 def _coded(parent: Element, name: str, codes: Iterable[Code]) -> None:

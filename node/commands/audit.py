@@ -69,14 +69,13 @@ def show(
     last: Annotated[int, typer.Option("--last", min=1, help="Only the newest this many.")] = 50,
     study: Annotated[str, typer.Option("--study", help="Only about this Study Instance UID.")] = "",
     patient: Annotated[str, typer.Option("--patient", help="Only about this Patient ID.")] = "",
-    issuer: Annotated[str, typer.Option("--issuer", help="Issuer of that Patient ID.")] = "",
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show records, oldest first. That somebody looked is written to the trail, too."""
     settings = console.configuration(config)
     auditor = Auditor(settings)
-    wanted = [each for each in (study, auditor.patient(patient, issuer)) if each]
+    wanted = [each for each in (study, auditor.patient(patient)) if each]
     found = [record for record in records(auditor.trail) if all(each in subjects(record) for each in wanted)][-last:]
     auditor.tell(events.log_used(this_user(), settings.audit.folder.absolute().as_uri()))
     if json:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from node import console, holdings, promotions, shadow_replay, shadow_report
+from node.audit import decided
 from node.calibrations import Calibrations
 from node.commands._decisions import ByOption, ReasonOption
 from node.commands.strategies import StrategyOption, show_metrics, wanted_variants
@@ -131,6 +132,7 @@ def _calibrate(settings: Config, wanted: str, by: str, reason: str) -> Entry:
 
 
 def _tell(settings: Config, entries: list[Entry], json: bool) -> None:
+    decided.entered(settings, entries)
     if json:
         console.print_json([entry.model_dump(mode="json") for entry in entries])
         return

@@ -119,12 +119,12 @@ def test_outcomes_and_who_asked() -> None:
 )
 def test_patients_are_told_as_the_config_says(tmp_path: Path, patients: str, expected: str) -> None:
     auditor = Auditor(settings(tmp_path, audit={"patients": patients}))
-    told_as = auditor.patient("19121212", "HOSPITAL")
+    told_as = auditor.patient("19121212")
     assert told_as.startswith(expected)
     assert ("19121212" in told_as) is (patients == "plain")
-    assert auditor.patient("19121212", "HOSPITAL") == told_as
-    assert (auditor.patient("19121213", "HOSPITAL") == told_as) is (patients == "none")
-    assert auditor.patient("", "") == ""
+    assert auditor.patient("19121212") == told_as
+    assert (auditor.patient("19121213") == told_as) is (patients == "none")
+    assert auditor.patient("") == ""
 
 
 def test_where_nothing_can_be_written_the_node_goes_on_and_the_trail_tells_later(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_verify_and_show(tmp_path: Path) -> None:
     auditor = Auditor(config_from({"audit": {"folder": "audit"}, "storage": {"object_folder": "objects"}}, tmp_path))
     for event in EVERY.values():
         auditor.tell(event)
-    patient = StudyOf(study_instance_uid="1.2.9", patient_id=auditor.patient("19121212", "H"))
+    patient = StudyOf(study_instance_uid="1.2.9", patient_id=auditor.patient("19121212"))
     auditor.tell(events.received(auditor.here, PACS, patient))
     count = len(EVERY) + 1
     code, output = run(tmp_path, "verify")
@@ -206,7 +206,7 @@ def test_verify_and_show(tmp_path: Path) -> None:
     assert last is not None
     assert run(tmp_path, "verify", "--noted", f"{last.number}:{last.sha256}")[0] == 0
     assert run(tmp_path, "verify", "--noted", f"{last.number}:{'0' * 64}")[0] == 1
-    code, output = run(tmp_path, "show", "--patient", "19121212", "--issuer", "H", "--json")
+    code, output = run(tmp_path, "show", "--patient", "19121212", "--json")
     [shown] = json.loads(output)
     assert (code, Message.of(shown["message"]).about[0]) == (0, "1.2.9")
     code, output = run(tmp_path, "show", "--study", "1.2.3")

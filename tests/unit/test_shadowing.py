@@ -14,6 +14,7 @@ import pytest
 from ai.findings import Reading
 from ai.placing import SEVERAL_SYSTEMS
 from ai.reasons import Caution, CautionCode
+from node.audit.auditor import Auditor
 from node.calibrations import Calibrations, served_model
 from node.config import Config
 from node.in_force import in_force
@@ -81,6 +82,7 @@ def shadowed(database: Database, folder: Path, reading: Reading, calibration: Pa
         store=ObjectStore(folder / "objects"),
         router=router,
         readers=Readers(router),
+        audit=Auditor(config),
         jobs=None,  # type: ignore[arg-type]  # no exam waits, so nothing is enqueued
     )
     job = Job(stage=Stage.SHADOW, study_instance_uid=reading.study_instance_uid, revision=1, number=1)
