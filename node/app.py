@@ -11,6 +11,7 @@ from node.access.accounts import Accounts
 from node.audit import codes, configured, events
 from node.audit.auditor import Auditor, this_user
 from node.audit.doors import Doors, SignIns
+from node.audit.forwarding import Forwarder
 from node.audit.transfers import Arrivals
 from node.books import NODE_ENDED, Books
 from node.config import Config
@@ -85,6 +86,7 @@ class Node:
         self.database = Database(engine)
         self.index, self.outbox = Index(self.database), Outbox(self.database)
         self.audit = Auditor(config, self.index)
+        self._syslog = Forwarder(config.audit, self.audit.trail)
         self.store = holdings.object_store(config)
         self.router = Router(config)
         self.readers = Readers(self.router)
@@ -175,6 +177,7 @@ class Node:
         doing = f"{name_of(self.roles)}, version {SOFTWARE_VERSION}"
         self.audit.tell(events.activity(self.audit.here, codes.APPLICATION_START, this_user(), doing))
         configured.tell(self.audit, self.config)
+        self._syslog.start()
         self._heartbeat = Heartbeat(slot, Workers(self.database), self._jobs, self.config.pipeline)
         if Role.READ in self.roles:
             self.readers.start()
@@ -262,6 +265,7 @@ class Node:
             self._heartbeat.stop()
         self.database.engine.dispose()
         self.stopped()
+        self._syslog.stop()
         log.info("stopped")
 
     def stopped(self, how: str = "") -> None:
