@@ -106,7 +106,7 @@ class Node:
         self._shadowing = Shadowing(rooms)
         self._stages = Stages(rooms, self.intake, self._shadowing)
         self.health = Health(config, self.database, self.readers if Role.READ in self.roles else None)
-        self.metrics = Metrics(config, self.database, self.health)
+        self.metrics = Metrics(config, self.database, self.health, self.audit)
         self.ledger = Ledger(self.database)
         self.books = Books(self.ledger, self.metrics.count_instance, Arrivals(self.audit).arrived)
         worklist = Worklist(self.database)

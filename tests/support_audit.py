@@ -69,6 +69,11 @@ class Message:
     def query(self) -> bytes:
         return base64.b64decode(self.root.findtext(".//ParticipantObjectQuery"))
 
+    def every_detail(self) -> str:
+        """What is base64 in it, as text."""
+        coded = [*self.root.xpath("//ParticipantObjectQuery/text()"), *self.root.xpath("//@value")]
+        return " ".join(base64.b64decode(each).decode("utf-8", "replace") for each in coded)
+
     @property
     def instances(self) -> int:
         return sum(int(each) for each in self.root.xpath(".//SOPClass/@NumberOfInstances"))

@@ -50,7 +50,7 @@ class Auditor:
         self._limit = Limit(_REFUSALS, _REFUSALS_S)
         self._held_back: Counter[str] = Counter()
         self._lock = threading.Lock()
-        self.lost = 0
+        self.lost = self.lost_in_all = 0
         self._lost_since = ""
 
     def tell(self, event: Event) -> None:
@@ -65,6 +65,7 @@ class Auditor:
                 if not self.lost:
                     self._lost_since = datetime.now(UTC).isoformat(timespec="seconds")
                 self.lost += 1
+                self.lost_in_all += 1
                 log.error("audit record not written", about=event.id.meaning, problem=str(error), lost=self.lost)
 
     def refused(self, address: str, what: codes.Code, text: str, by: Other | None = None) -> None:

@@ -94,10 +94,9 @@ def test_while_the_server_is_down_messages_wait_also_over_a_restart_of_either(tm
         with rsyslog(tmp_path / "rsyslog", port, "tls", pki) as server:
             arrives(server, "while it is down")
             tell(auditor, "last words")
-    with rsyslog(tmp_path / "rsyslog", port, "tls", pki) as server:
-        with forwarding(config):
-            arrives(server, "before there is a server", "while it is down", "last words")
-            wait_until(lambda: waiting(config.audit, auditor.trail).records == 0, 10, "nothing to be left")
+    with rsyslog(tmp_path / "rsyslog", port, "tls", pki) as server, forwarding(config):
+        arrives(server, "before there is a server", "while it is down", "last words")
+        wait_until(lambda: waiting(config.audit, auditor.trail).records == 0, 10, "nothing to be left")
 
 
 @pytest.mark.parametrize(("shown", "trusted"), [("stranger", "server"), ("node", "stranger")])
