@@ -133,7 +133,7 @@ class Node:
             *query.handlers(),
             *PerformedSteps(self._performed, self.config).handlers(),
         ]
-        work_items = ups.UpsProvider(self.config, self.work, self.subscribing)
+        work_items = ups.UpsProvider(self.config, self.work, self.subscribing, self.audit)
         return by_class.shared(ups.CLASSES, work_items.handlers(), handlers)
 
     def _workshop(self) -> Workshop:

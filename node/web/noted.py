@@ -19,6 +19,7 @@ from node.web.gate import address_of, person_of
 
 #: Whole instances leave; everything else of WADO-RS (metadata, frames, pictures) is looked at.
 _TAKEN = (routes.STUDY, routes.SERIES, routes.INSTANCE)
+_ITEMS = ("UPS-RS", "GET", "/workitems")
 _AGAIN_S = 900.0
 
 
@@ -32,13 +33,13 @@ class Noted:
 
     def wants(self, scope: Scope, status: int) -> bool:
         """Whether there is something to be told of a request that was answered so."""
-        return 200 <= status < 300 and needs.service(scope.get("route")) in ("QIDO-RS", "WADO-RS")
+        return 200 <= status < 300 and (_searches(scope) or needs.service(scope.get("route")) == "WADO-RS")
 
     def note(self, scope: Scope) -> None:
         """Tell it; takes its time."""
         request = Request(scope)
         by = who(person_of(request), address_of(request))
-        if needs.service(scope["route"]) == "QIDO-RS":
+        if _searches(scope):
             self._queries.searched(by, request.url.path, request.query_params.multi_items())
         else:
             self._retrieved(by, str(scope["path_params"].get("study", "")), str(scope["route"].path))
@@ -51,3 +52,9 @@ class Noted:
         self._lately.take(key)
         here, study = self._auditor.here, self._auditor.study(study_instance_uid)
         self._auditor.tell(events.sent(here, by, study, by) if taken else events.accessed(here, by, study))
+
+
+def _searches(scope: Scope) -> bool:
+    route = scope.get("route")
+    of_items = (needs.service(route), scope.get("method"), getattr(route, "path", "")) == _ITEMS
+    return of_items or needs.service(route) == "QIDO-RS"
