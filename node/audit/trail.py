@@ -31,7 +31,7 @@ _HEAD, _LOCK = "head", "lock"
 _HEAD_FORM = re.compile(rb"(\d{20}) ([0-9a-f]{64})\n")
 _ENDING = re.compile(rb',"sha256":"([0-9a-f]{64})"\}')
 _ENDING_BYTES = len(',"sha256":""}') + 64
-_READ_BACK = 262_144  # bytes, more than any record has
+_READ_BACK = 65_536  # bytes, more than most records have
 
 
 @dataclass(frozen=True, slots=True)

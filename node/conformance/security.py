@@ -7,8 +7,8 @@ from node.conformance.document import Bullets, Section
 from node.conformance.facts import Facts
 
 _NOTHING_ELSE = (
-    "For audit messages see [[Audit trail]]. Nothing else of PS3.15 is claimed: no digital signature is made or judged, "
-    "nothing is de-identified. Where the network is not trusted, protect it by other means."
+    "For audit messages see [[Audit trail]]. Nothing else of PS3.15 is claimed: no digital signature is made or "
+    "judged, nothing is de-identified. Where the network is not trusted, protect it by other means."
 )
 
 
