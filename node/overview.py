@@ -201,7 +201,7 @@ def _attention(found: Status) -> Iterable[str]:
     if open_exams and not found.running:
         yield f"no node runs, and {open_exams} exams wait: mammo-node serve"
     yield from attention(found.upkeep, list(count))
-    if found.audit.oldest_s > _SYSLOG_TAKES_S:
+    if found.running and found.audit.oldest_s > _SYSLOG_TAKES_S:
         yield (
             f"{found.audit.records} audit records wait for audit.syslog: make the server take them, see the log; "
             "nothing is lost meanwhile"

@@ -28,7 +28,7 @@ log = logs.get(__name__)
 _POSITION, _LOCK = "syslog.json", "syslog.lock"
 _TOGETHER = 200  # records
 _LOOK_S = 0.5
-_LAST_S = 3.0  # for what is left at a stop
+_LAST_S = 2.0  # for what is left at a stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,15 +152,15 @@ def _after(trail: Trail, sent: Position) -> Iterator[tuple[Record, Position]]:
     """Records after a position, each with the position after it. Fragments and altered records are not sent."""
     for path in trail.files():
         if path.name >= sent.file:
-            yield from _in_file(path, sent.offset if path.name == sent.file else 0, sent.number)
+            yield from _in_file(path, sent.offset if path.name == sent.file else 0)
 
 
-def _in_file(path: Path, offset: int, number: int) -> Iterator[tuple[Record, Position]]:
+def _in_file(path: Path, offset: int) -> Iterator[tuple[Record, Position]]:
     with path.open("rb") as file:
         file.seek(offset)
         while (line := file.readline()).endswith(b"\n"):
             record = parsed(line[:-1])
-            if record is not None and record.number > number:
+            if record is not None:
                 yield record, Position(record.number, path.name, file.tell())
 
 

@@ -21,6 +21,7 @@ _MACHINE_NAME, _IP_ADDRESS = "1", "2"  # NetworkAccessPointTypeCode
 _NOT_XML = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 #: What becomes of a text that is longer; nothing that this node writes itself is.
 _LONGEST = 2000
+_LONGEST_DETAIL = 2000  # bytes; messages of 32,768 must pass (PS3.15 A.6)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,7 +135,7 @@ def _subject(root: Element, found: Subject) -> None:
     else:
         SubElement(made, "ParticipantObjectQuery").text = base64.b64encode(found.query).decode()
     for name, value in found.details:
-        text = base64.b64encode(value).decode()
+        text = base64.b64encode(value[:_LONGEST_DETAIL]).decode()
         SubElement(made, "ParticipantObjectDetail", type=_text(name), value=text)
     if found.sop_classes:
         described = SubElement(made, "ParticipantObjectDescription")

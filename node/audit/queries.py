@@ -6,7 +6,6 @@ What may name or describe a patient is left out, and that it was asked by is tol
 from __future__ import annotations
 
 import io
-import struct
 from collections.abc import Iterable
 from urllib.parse import urlencode
 
@@ -16,9 +15,12 @@ from pydicom.dataset import Dataset
 from pydicom.tag import Tag
 from pydicom.uid import ImplicitVRLittleEndian
 
+from node import logs
 from node.audit import events
 from node.audit.auditor import Auditor
 from node.audit.events import Other
+
+log = logs.get(__name__)
 
 #: Keys whose values are kept: they tell of exams and objects, not of people.
 _KEPT = frozenset(
@@ -59,7 +61,8 @@ class Queries:
         buffer = io.BytesIO()
         try:
             dcmwrite(buffer, self._without_patient(identifier), implicit_vr=True, little_endian=True)
-        except (ValueError, TypeError, AttributeError, KeyError, OverflowError, struct.error):
+        except Exception:
+            log.warning("the audit trail does not tell what was asked", exc_info=True)
             return b""
         content = buffer.getvalue()
         return content if len(content) <= _LONGEST else b""

@@ -12,12 +12,13 @@ from node.audit.trail import NOWHERE, Place, Record, Trail, parsed
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a file, without its end. number: from 1. ended: whether it has one."""
+    """A line of a file, without its end. number: from 1. ended: whether it has one. record: None where it is none."""
 
     file: str
     number: int
     content: bytes
     ended: bool
+    record: Record | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +66,7 @@ def verify(trail: Trail, *, first: int = 1) -> Verdict:
 def records(trail: Trail) -> Iterator[Record]:
     """Every record that is as it was written, oldest first."""
     _, files = trail.snapshot()
-    for line in _lines(files):
-        record = parsed(line.content)
-        if record is not None:
-            yield record
+    yield from (line.record for line in _lines(files) if line.record is not None)
 
 
 class _Walk:
@@ -80,13 +78,12 @@ class _Walk:
 
     def step(self, line: Line, following: Line | None) -> None:
         """One line, and the one after it."""
-        after = parsed(following.content) if following is not None else None
-        if after is not None and after.after_torn == hashlib.sha256(line.content).hexdigest():
+        after = following.record if following is not None else None
+        if after is not None and after.after_torn and after.after_torn == hashlib.sha256(line.content).hexdigest():
             self._found.torn.append(self._at(line, f"{len(line.content)} bytes of a record that a crash tore off"))
             return
-        record = parsed(line.content)
-        if record is not None and line.ended:
-            self._record(line, record)
+        if line.record is not None and line.ended:
+            self._record(line, line.record)
         elif line.ended:
             self._fault(line, "altered: its sha256 is not that of what it says, or it is no record")
             self._before = Place(self._before.number + 1, "?")
@@ -136,4 +133,5 @@ def _lines(files: list[tuple[Path, int]]) -> Iterator[Line]:
             number = 0
             while (left := size - file.tell()) > 0:
                 content, number = file.readline()[:left], number + 1
-                yield Line(path.name, number, content.rstrip(b"\n"), content.endswith(b"\n"))
+                text = content.removesuffix(b"\n")
+                yield Line(path.name, number, text, len(text) < len(content), parsed(text))

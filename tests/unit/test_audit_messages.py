@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
 from pydicom.sr._concepts_dict import concepts
+from pydicom.tag import Tag
 from typer.testing import CliRunner
 
 from node.audit import codes, configured, events
@@ -15,6 +19,7 @@ from node.audit.auditor import WITHHELD, Auditor, this_user
 from node.audit.codes import Code
 from node.audit.events import Here, Other, StudyOf
 from node.audit.messages import Event, Source, encoded
+from node.audit.queries import Queries
 from node.audit.verify import verify
 from node.cli import make_app
 from node.config import config_from
@@ -103,6 +108,31 @@ def test_a_message_bears_whatever_a_peer_calls_itself() -> None:
     found = Message.of(encoded(events.received(HERE, Other("", nasty, nasty), STUDY), Source("S")))
     assert found.who[0].startswith('A"<&>')
     assert len(found.who[0]) == 2000
+
+
+def test_no_message_is_longer_than_syslog_servers_must_take(tmp_path: Path) -> None:
+    """PS3.15 A.6: 32,768 bytes; whatever is asked, and however long a reason is."""
+    auditor = Auditor(settings(tmp_path))
+    identifier = Dataset()
+    identifier.StudyInstanceUID = [f"1.2.{number}" for number in range(10**8, 10**8 + 1100)]
+    Queries(auditor).asked(PACS, "1.2.840.10008.5.1.4.1.2.2.1", identifier)
+    identifier.StudyInstanceUID = [f"1.2.{number}" for number in range(10**8, 10**8 + 3000)]
+    Queries(auditor).asked(PACS, "1.2.840.10008.5.1.4.1.2.2.1", identifier)
+    Queries(auditor).searched(PACS, "/studies", [("StudyInstanceUID", "1" * 10**6)])
+    auditor.tell(events.alert(HERE, codes.SOFTWARE_CONFIGURATION, "æ" * 10**6, about="mammo-node:x", by=PACS))
+    whole, left_out, cut, alert = trail_of(auditor.trail.folder)
+    assert (len(whole.query) > 15_000, left_out.query, len(cut.query)) == (True, b"", 16_384)
+    assert all(len(etree.tostring(each.root, encoding="utf-8")) < 32_000 for each in (whole, left_out, cut, alert))
+
+
+def test_what_a_peer_asks_wrongly_is_a_query_all_the_same(tmp_path: Path) -> None:
+    auditor = Auditor(settings(tmp_path))
+    identifier = Dataset()
+    identifier.add(RawDataElement(Tag(0x0020000D), "UI", 4, b"\xff\xfe\x00\x01", 0, True, True))
+    identifier.add(RawDataElement(Tag(0x00280010), "US", 3, b"abc", 0, True, True))
+    Queries(auditor).asked(PACS, "1.2.840.10008.5.1.4.1.2.2.1", identifier)
+    (found,) = trail_of(auditor.trail.folder)
+    assert found.event == "Query"
 
 
 def test_outcomes_and_who_asked() -> None:
