@@ -19,6 +19,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ _HEAD, _LOCK = "head", "lock"
 _HEAD_FORM = re.compile(rb"(\d{20}) ([0-9a-f]{64})\n")
 _ENDING = re.compile(rb',"sha256":"([0-9a-f]{64})"\}')
 _ENDING_BYTES = len(',"sha256":""}') + 64
+_LOCKED_S, _LOOK_S = 5.0, 0.002
 _READ_BACK = 65_536  # bytes, more than most records have
 
 
@@ -75,7 +77,7 @@ class Trail:
         self._file_bytes = file_bytes
 
     def append(self, message: str) -> Record:
-        """Add a record; durable on return. Raises OSError."""
+        """Add a record; durable on return. Raises OSError, and then nothing was added."""
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._locked():
             files = self.files()
@@ -114,29 +116,47 @@ class Trail:
 
     def _write(self, path: Path, line: bytes, *, torn: bool, new: bool) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        before = os.fstat(descriptor).st_size
         try:
             content = memoryview(b"\n" + line if torn else line)
             while content:
                 content = content[os.write(descriptor, content) :]
             os.fsync(descriptor)
+        except OSError:
+            os.ftruncate(descriptor, before)  # of a record that never was, nothing stays
+            raise
         finally:
             os.close(descriptor)
         if new:
             _sync(self.folder)
 
     def _keep_head(self, place: Place) -> None:
-        """In place and not synced: after a power cut it may be behind the files, never ahead of them."""
-        descriptor = os.open(self.folder / _HEAD, os.O_WRONLY | os.O_CREAT, 0o600)
-        try:
-            os.write(descriptor, f"{place.number:020d} {place.sha256}\n".encode())
-        finally:
-            os.close(descriptor)
+        """In place and not synced: after a power cut, or on a full disk, it may be behind the files, never ahead."""
+        with suppress(OSError):
+            descriptor = os.open(self.folder / _HEAD, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.write(descriptor, f"{place.number:020d} {place.sha256}\n".encode())
+            finally:
+                os.close(descriptor)
+
+    @staticmethod
+    def _lock(descriptor: int) -> None:
+        """Raises TimeoutError: a process that was stopped in the middle of writing must not stop this one."""
+        end = time.monotonic() + _LOCKED_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError as error:
+                if time.monotonic() > end:
+                    raise TimeoutError("another process holds the lock of the audit trail") from error
+                time.sleep(_LOOK_S)
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
         descriptor = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self._lock(descriptor)
             yield
         finally:
             os.close(descriptor)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -175,6 +176,47 @@ def test_a_record_larger_than_what_is_read_back(tmp_path: Path) -> None:
     trail.append("x" * 1_000_000)
     assert trail.append("y").number == 2
     assert verify(trail).is_whole
+
+
+SMALL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from node.audit.trail import Trail
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
+trail = Trail(Path(sys.argv[1]), 10**6)
+try:
+    while True:
+        trail.append("x" * 100)
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+def test_a_record_for_which_there_is_no_room_leaves_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SMALL_DISK, tmp_path], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "File too large"
+    trail = Trail(tmp_path, 10**6)
+    found = verify(trail)
+    assert (found.is_whole, found.torn) == (True, []), why(found)
+    assert found.records > 3
+    trail.append("there is room again")
+    assert verify(trail).records == found.records + 1
+
+
+def test_a_process_that_hangs_with_the_lock_does_not_hold_up_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trail = written(tmp_path, 1)
+    monkeypatch.setattr("node.audit.trail._LOCKED_S", 0.1)
+    with (tmp_path / "lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(TimeoutError):
+            trail.append("meanwhile")
+        assert verify(trail).is_whole, "who only looks needs no lock"
+    assert trail.append("afterwards").number == 2
 
 
 WRITER = """
