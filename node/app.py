@@ -8,6 +8,11 @@ from datetime import UTC, datetime
 
 from node import holdings, logs
 from node.access.accounts import Accounts
+from node.audit import codes, configured, events
+from node.audit.auditor import Auditor, this_user
+from node.audit.doors import Doors, SignIns
+from node.audit.forwarding import Forwarder
+from node.audit.transfers import Arrivals
 from node.books import NODE_ENDED, Books
 from node.config import Config
 from node.dimse import by_class, commitment, ups, ups_scu
@@ -25,6 +30,7 @@ from node.health import Health
 from node.hl7.listener import Hl7Listener
 from node.hl7.receiving import Receiving
 from node.housekeeping import Housekeeper
+from node.identity import SOFTWARE_VERSION
 from node.intake import Intake
 from node.metrics import Metrics
 from node.pipeline.committing import Committing
@@ -85,6 +91,8 @@ class Node:
         engine = make_engine(config.storage.database_url)
         self.database = Database(engine)
         self.index, self.outbox = Index(self.database), Outbox(self.database)
+        self.audit = Auditor(config, self.index)
+        self._syslog = Forwarder(config.audit, self.audit.trail)
         self.store = holdings.object_store(config)
         self.router = Router(config)
         self.readers = Readers(self.router)
@@ -96,6 +104,7 @@ class Node:
             router=self.router,
             readers=self.readers,
             jobs=self._jobs,
+            audit=self.audit,
             passed=passed,
         )
         self.orders = Orders(rooms)
@@ -103,9 +112,9 @@ class Node:
         self._shadowing = Shadowing(rooms)
         self._stages = Stages(rooms, self.intake, self._shadowing)
         self.health = Health(config, self.database, self.readers if Role.READ in self.roles else None)
-        self.metrics = Metrics(config, self.database, self.health)
+        self.metrics = Metrics(config, self.database, self.health, self.audit)
         self.ledger = Ledger(self.database)
-        self.books = Books(self.ledger, self.metrics.count_instance)
+        self.books = Books(self.ledger, self.metrics.count_instance, Arrivals(self.audit).arrived)
         worklist = Worklist(self.database)
         self.worklist = WorklistKeeper(config, worklist)
         self.prefetching = Prefetching(config, worklist, EarlierExams(config, self.index, self.intake))
@@ -116,22 +125,24 @@ class Node:
         self.performer = Performer(self._workshop())
         self.teller = Teller(config, self.database, ups.tell)
         self.elsewhere = Elsewhere(config, self.database, ups_scu.manager, commitment.new_transaction_uid)
-        self.receiver = Receiver(config, self.intake, self._handlers(Committing(rooms)), self.books)
+        doors = Doors(self.audit, every=config.audit.associations == "all")
+        self.receiver = Receiver(config, self.intake, self._handlers(Committing(rooms)), self.books, doors)
         self.hl7 = Hl7Listener(config.hl7, Receiving(config.hl7, self.database, Identifying(rooms).changed).answer)
         self.decoders = Decoders(config.web.decoders, config.web.decoding_timeout_s)
         self.web = WebServer(config.web, make_app(self._web_rooms()), config.access)
         self._heartbeat: Heartbeat | None = None
         self._housekeeper: Housekeeper | None = None
+        self._started = False
 
     def _handlers(self, committing: Committing) -> list[Handler]:
-        query = QueryProvider(self.config, self.database, self.store)
+        query = QueryProvider(self.config, self.database, self.store, self.audit)
         handlers = [
             *self._commitment.handlers(),
             *commitment.listening(committing.answered),
             *query.handlers(),
             *PerformedSteps(self._performed, self.config).handlers(),
         ]
-        work_items = ups.UpsProvider(self.config, self.work, self.subscribing)
+        work_items = ups.UpsProvider(self.config, self.work, self.subscribing, self.audit)
         return by_class.shared(ups.CLASSES, work_items.handlers(), handlers)
 
     def _workshop(self) -> Workshop:
@@ -158,7 +169,8 @@ class Node:
             books=self.books,
             work=self.work,
             subscribing=self.subscribing,
-            door=Door(self.config.web, self.config.access, Accounts(self.database)),
+            door=Door(self.config.web, self.config.access, Accounts(self.database), SignIns(self.audit)),
+            audit=self.audit,
         )
 
     def start(self) -> None:
@@ -170,6 +182,11 @@ class Node:
             self.database.create_schema()
         self.database.check_schema()
         slot = self._slot()
+        self._started = True
+        doing = f"{name_of(self.roles)}, version {SOFTWARE_VERSION}"
+        self.audit.tell(events.activity(self.audit.here, codes.APPLICATION_START, this_user(), doing))
+        configured.tell(self.audit, self.config)
+        self._syslog.start()
         self._heartbeat = self._heart(slot)
         if Role.READ in self.roles:
             self.readers.start()
@@ -187,6 +204,7 @@ class Node:
             self._heartbeat,
             keep_books=Bookkeeper(self.config, self.database).keep,
             hasten=self._performed.signal,
+            auditor=self.audit,
         )
         self._housekeeper.start()
         self.worklist.start(self._heartbeat)
@@ -265,7 +283,15 @@ class Node:
         if self._heartbeat is not None:
             self._heartbeat.stop()
         self.database.engine.dispose()
+        self.stopped()
+        self._syslog.stop()
         log.info("stopped")
+
+    def stopped(self, how: str = "") -> None:
+        """Tell the audit trail that it ended, once, where it had started. how: if not as it should."""
+        if self._started:
+            self._started = False
+            self.audit.tell(events.activity(self.audit.here, codes.APPLICATION_STOP, description=how))
 
 
 def queues(config: Config, roles: Collection[Role]) -> dict[str, int]:

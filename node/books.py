@@ -7,8 +7,10 @@ few more or for the end; a crash then costs some of these lines, and no instance
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from node import logs
@@ -22,6 +24,11 @@ _TOGETHER = 64  # lines
 _MOST_WAITING = 10_000  # of one passage while the database does not answer
 #: How a transfer ends of which the node did not see the end.
 NODE_ENDED = "the node ended"
+Count = Callable[[str, str], None]
+#: Called with a study's UID and how many instances of it came, by what became of them; of a passage.
+Arrival = Callable[[str, Mapping[str, int]], None]
+#: The same for all passages: which one, and who signed in for it.
+Arrived = Callable[[Transfer, str, str, Mapping[str, int]], None]
 
 
 class Accepted(Protocol):
@@ -37,10 +44,11 @@ class Accepted(Protocol):
 class Passage:
     """One association or request. Its end may come from another thread, also while an instance is being kept."""
 
-    def __init__(self, ledger: Ledger | None, transfer: Transfer, count: Callable[[str, str], None]) -> None:
+    def __init__(self, ledger: Ledger | None, transfer: Transfer, count: Count, arrived: Arrival) -> None:
         self._ledger = ledger
         self._transfer = transfer
-        self._count = count
+        self._count, self._arrived = count, arrived
+        self._came: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._lock = threading.Lock()
         self._number: int | None = None
         self._over = False
@@ -53,6 +61,10 @@ class Passage:
             self._note(sop_instance_uid, accepted.study_instance_uid, str(accepted.outcome), status, why)
             if self._number is None or self._over or len(self._waiting) >= _TOGETHER:
                 self._write()
+            self._came[accepted.study_instance_uid][str(accepted.outcome)] += 1
+            over = self._over
+        if over:
+            self._tell()
 
     def refused(self, sop_instance_uid: str, status: int, why: str) -> None:
         """An instance was not accepted; `why` holds nothing of the patient."""
@@ -62,6 +74,16 @@ class Passage:
 
     def ended(self, ending: str) -> None:
         """Nothing more comes with it."""
+        self._end(ending)
+        self._tell()
+
+    def _tell(self) -> None:
+        with self._lock:
+            came, self._came = self._came, defaultdict(Counter)
+        for study, outcomes in came.items():
+            self._arrived(study, outcomes)
+
+    def _end(self, ending: str) -> None:
         with self._lock:
             self._over = True
             if self._number is None and not self._waiting:
@@ -104,14 +126,22 @@ class Passage:
 
 
 class Books:
-    """Opens passages. Without a ledger nothing is written, and with `count` (service, outcome) all is counted."""
+    """Opens passages. Without a ledger nothing is written, and with `count` (service, outcome) all is counted.
 
-    def __init__(self, ledger: Ledger | None = None, count: Callable[[str, str], None] = lambda _s, _o: None) -> None:
+    arrived: called for each study when its passage ends, with how many instances of it came by what became of them.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger | None = None,
+        count: Count = lambda _service, _outcome: None,
+        arrived: Arrived = lambda _transfer, _user, _study, _outcomes: None,
+    ) -> None:
         self._ledger = ledger
-        self._count = count
+        self._count, self._arrived = count, arrived
 
-    def passage(self, service: str, name: str, calling_ae_title: str, address: str) -> Passage:
-        """A new association (service C-STORE) or request (STOW-RS)."""
+    def passage(self, service: str, name: str, calling_ae_title: str, address: str, user: str = "") -> Passage:
+        """A new association (service C-STORE) or request (STOW-RS). user: who signed in for it."""
         transfer = Transfer(
             service=service,
             name=name,
@@ -119,4 +149,4 @@ class Books:
             address=address,
             began_at=datetime.now(UTC),
         )
-        return Passage(self._ledger, transfer, self._count)
+        return Passage(self._ledger, transfer, self._count, partial(self._arrived, transfer, user))

@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import InitErrorDetails
 
 from ai import extensions
-from node import config_access, config_hl7, config_routing, dicomweb, results
+from node import config_access, config_audit, config_hl7, config_routing, dicomweb, results
 from node import destinations as destination_types
 from node.address import is_loopback
 from node.config_faults import Location, fault, lines, told
@@ -34,6 +34,7 @@ from node.settings import (
     WebSettings,
 )
 from node.settings_access import AccessSettings
+from node.settings_audit import AuditSettings
 from node.settings_commitment import CommitmentSettings
 from node.settings_destinations import Destination, DicomwebServer, ResultChoice
 from node.settings_hl7 import Hl7Settings
@@ -94,6 +95,7 @@ class Config(Settings):
     access: AccessSettings = Field(
         default=AccessSettings(), description="Who may use the web side, and how it is encrypted."
     )
+    audit: AuditSettings = Field(default=AuditSettings(), description="The audit trail (PS3.15 A.5), and its syslog.")
     logging: LoggingSettings = Field(default=LoggingSettings(), description="What is logged, and where to.")
 
     def admits(self, calling_ae_title: str, address: str) -> bool:
@@ -158,6 +160,7 @@ class Config(Settings):
             *config_hl7.faults(self.hl7, self.destinations),
             *config_routing.faults(self.routing, self),
             *_limit_faults(self),
+            *config_audit.faults(self.audit),
             *_sharing_faults(self),
             *_peer_faults(self),
         ]
@@ -191,7 +194,7 @@ def _default_sections() -> dict[str, Any]:
     kinds = [kind for kind in usual if kind in results.offered()]
     sections = (
         "node", "network", "commitment", "query", "completeness", "hl7", "reading", "shadow", "storage", "pipeline",
-        "web", "access", "logging",
+        "web", "access", "audit", "logging",
     )  # fmt: skip
     return {**{name: {} for name in sections}, "destinations": {"results": {**folder, "results": kinds}}}
 

@@ -55,11 +55,11 @@ def faults_of_peers(peers: Mapping[str, Peer]) -> Iterator[InitErrorDetails]:
     """The same of TLS to peers."""
     for name, peer in peers.items():
         if peer.tls is not None:
-            yield from faults_of_peer(("peers", name, "tls"), peer.tls)
+            yield from faults_of_client(("peers", name, "tls"), peer.tls)
 
 
-def faults_of_peer(at: Location, settings: PeerTls) -> Iterator[InitErrorDetails]:
-    """The same of TLS to one that is called."""
+def faults_of_client(at: Location, settings: PeerTls) -> Iterator[InitErrorDetails]:
+    """The same of TLS that goes out."""
     yield from _without_certificate(at, settings, "key_file")
     yield from _unusable(at, partial(tls.client_context, settings))
 

@@ -21,7 +21,7 @@ def faults(listener: Hl7Settings, named: Mapping[str, Destination]) -> Iterator[
         if destination.type == "hl7_mllp" and destination.hl7 is None:
             yield fault((*at, "hl7"), None, "a mapping with the receiver's host and port")
         if destination.hl7 is not None and destination.hl7.tls is not None:
-            yield from config_access.faults_of_peer((*at, "hl7", "tls"), destination.hl7.tls)
+            yield from config_access.faults_of_client((*at, "hl7", "tls"), destination.hl7.tls)
         if not destinations.takes_instances(destination.type):
             yield from _results(destination, (*at, "results"))
 

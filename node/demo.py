@@ -144,6 +144,7 @@ def _write_config(demo: Demo, peer: Peer) -> Path:
         "completeness": {"quiet_s": _QUIET_S},
         "reading": {"bundles": used},
         "storage": {"database_url": "sqlite:///node/node.sqlite", "object_folder": "node/objects"},
+        "audit": {"folder": "node/audit"},
         "logging": {"file": "node.log"},
     }
     path = demo.out / "config.yaml"

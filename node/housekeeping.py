@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from node import backfill, logs, sweeping
+from node.audit import events
+from node.audit.auditor import Auditor
 from node.config import Config
 from node.duties import Duty, Round, Rounds
 from node.pipeline.orders import Orders
@@ -58,12 +60,16 @@ class Housekeeper:
         *,
         keep_books: Callable[[datetime], int] = lambda _now: 0,
         hasten: Callable[[datetime], None] = lambda _now: None,
+        auditor: Auditor | None = None,
     ) -> None:
-        """keep_books: called every hour. hasten: called every time before it is looked which exams are whole."""
+        """keep_books: called every hour. hasten: called every time before it is looked which exams are whole.
+
+        auditor: is told of studies that were removed.
+        """
         self._index, self._catalogue = Index(database), Catalogue(database)
         self._sweeps, self._workers = Sweeps(database), Workers(database)
         self._store, self._orders, self._config, self._leader = store, orders, config, leader
-        self._hasten = hasten
+        self._hasten, self._auditor = hasten, auditor
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._live, name="housekeeper", daemon=True)
         self._trimmed_at = time.monotonic()
@@ -117,12 +123,15 @@ class Housekeeper:
         return removed
 
     def _remove(self, study: str, before: datetime) -> bool:
+        whose = self._auditor.study(study) if self._auditor is not None else None
         paths = self._index.forget(study, before)
         held = {instance.path for instance in self._index.instances(study)}  # the study may have come again
         for path in set(paths) - held:
             self._store.remove(path)
         if paths:
             log.info("study removed after storage.retention_days", study=study)
+            if self._auditor is not None and whose is not None:
+                self._auditor.tell(events.deleted(self._auditor.here, whose, "storage.retention_days"))
         return bool(paths)
 
     def _live(self) -> None:

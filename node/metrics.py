@@ -13,6 +13,8 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from node import holdings, logs, reconciliation
+from node.audit import forwarding
+from node.audit.auditor import Auditor
 from node.config import Config
 from node.examinations import scheduled
 from node.health import Health
@@ -35,9 +37,10 @@ _SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60)
 class Metrics:
     """Counters of one node, and its figures at the moment of asking."""
 
-    def __init__(self, config: Config, database: Database, health: Health) -> None:
+    def __init__(self, config: Config, database: Database, health: Health, auditor: Auditor) -> None:
         self._registry = CollectorRegistry()
         self._registry.register(_Kept(config, database, health))
+        self._registry.register(_Audited(config, auditor))
         self.requests = Counter(
             f"{_PREFIX}requests", "HTTP requests answered.", ("method", "route", "status"), registry=self._registry
         )
@@ -63,6 +66,24 @@ class Metrics:
     def text(self) -> bytes:
         """Everything, as Prometheus reads it."""
         return generate_latest(self._registry)
+
+
+class _Audited(Collector):
+    """How the audit trail fares."""
+
+    def __init__(self, config: Config, auditor: Auditor) -> None:
+        self._config, self._auditor = config, auditor
+
+    def collect(self) -> Iterator[Metric]:
+        """What waits for syslog, and what could not be written."""
+        yield _gauge("audit_lost", "Audit records that this process could not write.", value=self._auditor.lost_in_all)
+        try:
+            found = forwarding.waiting(self._config.audit, self._auditor.trail)
+        except OSError as error:
+            log.warning("metrics without the audit trail", problem=str(error))
+            return
+        yield _gauge("audit_waiting", "Audit records that syslog has not taken.", value=found.records)
+        yield _gauge("audit_waiting_seconds", "For how long the oldest of them has waited.", value=found.oldest_s)
 
 
 class _Kept(Collector):

@@ -9,7 +9,11 @@ from datetime import UTC, datetime
 
 from ai.findings import Reading
 from node import holdings, waiting
+from node.audit import forwarding
+from node.audit.forwarding import Waiting
+from node.audit.trail import Trail
 from node.config import Config
+from node.errors import NodeError
 from node.examinations import scheduled
 from node.holdings import Holdings, NothingKept
 from node.upkeep import Upkeep, attention, upkeep
@@ -22,6 +26,8 @@ from storage.worklist import ExpectedLine
 #: Exams in these states wait for the node to do something.
 _WAITING = (StudyState.RECEIVING, StudyState.READING, StudyState.REPORTING, StudyState.DELIVERING)
 _UNSETTLED = (*_WAITING, StudyState.HELD, StudyState.UNDELIVERED)
+#: Whatever waits for longer does not wait for a server that is only being restarted.
+_SYSLOG_TAKES_S = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +59,7 @@ class Status:
     """Everything at a glance. attention: what needs a person, one sentence each, most pressing first.
 
     commitments: requests of others that we keep instances, by where they stand. missing: scheduled exams of today that
-    never came.
+    never came. audit: records of the audit trail that its syslog server has not taken.
     """
 
     running: bool
@@ -66,6 +72,7 @@ class Status:
     free_bytes: int
     minimum_free_bytes: int
     upkeep: Upkeep
+    audit: Waiting
     attention: tuple[str, ...]
 
 
@@ -118,9 +125,18 @@ def status(config: Config) -> Status:
         free_bytes=free,
         minimum_free_bytes=config.storage.minimum_free_bytes,
         upkeep=kept,
+        audit=waiting_for_syslog(config),
         attention=(),
     )
     return replace(found, attention=tuple(_attention(found)))
+
+
+def waiting_for_syslog(config: Config) -> Waiting:
+    """What of the audit trail waits for its syslog server."""
+    try:
+        return forwarding.waiting(config.audit, Trail(config.audit.folder, config.audit.file_bytes))
+    except OSError as error:
+        raise NodeError(f"audit.folder: the trail cannot be read: {error.strerror}") from error
 
 
 def missing_today(config: Config, held: Holdings, now: datetime) -> list[ExpectedLine]:
@@ -184,6 +200,11 @@ def _attention(found: Status) -> Iterable[str]:
     if open_exams and not found.running:
         yield f"no node runs, and {open_exams} exams wait: mammo-node serve"
     yield from attention(found.upkeep, list(count), running=found.running)
+    if found.running and found.audit.oldest_s > _SYSLOG_TAKES_S:
+        yield (
+            f"{found.audit.records} audit records wait for audit.syslog: make the server take them, see the log; "
+            "nothing is lost meanwhile"
+        )
     if held := count.get(StudyState.HELD, 0):
         yield f"{held} exams are held and have no result: mammo-node exams --state HELD, then show and requeue --read"
     if failed := count.get(StudyState.UNDELIVERED, 0):

@@ -16,6 +16,8 @@ need orthanc Orthanc
 need orthanc-dicomweb /usr/share/orthanc/plugins/libOrthancDicomWeb.so
 need openssl openssl
 need postgresql "$(compgen -G '/usr/lib/postgresql/*/bin/postgres' | head -1)"
+need rsyslog rsyslogd
+need rsyslog-openssl "$(compgen -G '/usr/lib/*/rsyslog/lmnsd_ossl.so' | head -1)"
 need iproute2 ip
 need chromium chromium
 need npm npm
@@ -34,14 +36,15 @@ install_packages() {
     fi
     apt-get update -q
     apt-get install -q -y --no-install-recommends "${packages[@]}"
-    if [[ " ${packages[*]} " == *" orthanc "* ]]; then
+    for service in orthanc rsyslog; do
+        [[ " ${packages[*]} " == *" $service "* ]] || continue
         # not started now, and not at the next boot either
         if [ -d /run/systemd/system ]; then
-            systemctl disable --now orthanc
+            systemctl disable --now "$service"
         elif command -v update-rc.d >/dev/null; then
-            update-rc.d orthanc disable
+            update-rc.d "$service" disable
         fi
-    fi
+    done
 }
 
 # OHIF comes ready built from npm; its folder appears whole or not at all (tests/support_ohif.py names it too).

@@ -31,6 +31,7 @@ PACKAGES = {
     "tshark": "tshark",
     "ip": "iproute2",
     "Rscript": "r-base-core",
+    "rsyslogd": "rsyslog rsyslog-openssl",
 }
 DCMTK = (
     "dcmdump dcmconv dcmdjpeg dcmcjpeg dcmqrscp dcmsend dsrdump dump2dcm echoscu findscu getscu img2dcm movescu "

@@ -17,6 +17,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from pynetdicom import AE, evt
 
+from node.audit.auditor import Auditor
 from node.config import Config
 from node.dimse import commitment
 from node.dimse.scp import Receiver
@@ -148,6 +149,7 @@ class SendingNode:
             router=router,
             readers=Readers(router),
             jobs=self.jobs,
+            audit=Auditor(config, self.index),
         )
         self.orders = Orders(rooms)
         self.intake = Intake(config, self.index, self.outbox, self.store)

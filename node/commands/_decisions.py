@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from node import console, holdings
+from node.audit import decided
 from node.config import Config
 from node.decisions import Entry
 
@@ -17,7 +18,8 @@ ProposerOption = Annotated[str, typer.Option("--by", help="Who proposes; by defa
 
 
 def tell(settings: Config, entry: Entry, what: str, *, them: str, json: bool) -> None:
-    """What counts from now on. what: "calibration"; them: what a running node takes up, "it"."""
+    """What counts from now on, told to the audit trail too. what: "calibration"; them: what a node takes up, "it"."""
+    decided.entered(settings, [entry])
     if json:
         console.print_json(entry.model_dump(mode="json"))
         return

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
 from node import console, holdings
 from node.access.accounts import Accounts
 from node.access.people import AccountRole
+from node.audit import codes, decided
+from node.config import Config
 from node.console import ConfigOption, JsonOption
 
 NameArgument = Annotated[str, typer.Argument(help="Name of the account.")]
@@ -36,15 +39,19 @@ def add(
     config: ConfigOption = None,
 ) -> None:
     """Add an account. The password is asked for; in a script it is the first line of standard input."""
-    with _accounts(config) as accounts:
+    settings = console.configuration(config)
+    with _accounts(settings) as accounts:
         accounts.add(name, role, None if no_password else _typed())
+        _told(settings, name, f"account added, {role}")
     console.say(f"{name}: added, {role}")
 
 
 def password(name: NameArgument, config: ConfigOption = None) -> None:
     """Change an account's password, asked for as by add. Its tokens end."""
-    with _accounts(config) as accounts:
+    settings = console.configuration(config)
+    with _accounts(settings) as accounts:
         accounts.set_password(name, _typed())
+        _told(settings, name, "password changed, tokens ended")
     console.say(f"{name}: the password is changed, and its tokens have ended")
 
 
@@ -55,8 +62,11 @@ def token(
     config: ConfigOption = None,
 ) -> None:
     """Issue a bearer token, printed this once; the node keeps only its hash."""
-    with _accounts(config) as accounts:
-        console.say(accounts.issue(name, purpose, days))
+    settings = console.configuration(config)
+    with _accounts(settings) as accounts:
+        secret = accounts.issue(name, purpose, days)
+        _told(settings, name, f"token issued for {days} days: {purpose}")
+    console.say(secret)
 
 
 def revoke(
@@ -64,21 +74,26 @@ def revoke(
     config: ConfigOption = None,
 ) -> None:
     """End a token at once."""
-    with _accounts(config) as accounts:
+    settings = console.configuration(config)
+    with _accounts(settings) as accounts:
         accounts.revoke(number)
+        _told(settings, f"token {number}", "token revoked")
     console.say(f"token {number}: revoked")
 
 
 def remove(name: NameArgument, config: ConfigOption = None) -> None:
     """Remove an account and its tokens."""
-    with _accounts(config) as accounts:
+    settings = console.configuration(config)
+    with _accounts(settings) as accounts:
         accounts.remove(name)
+        _told(settings, name, "account removed, with its tokens")
     console.say(f"{name}: removed, with its tokens")
 
 
 def list_(config: ConfigOption = None, json: JsonOption = False) -> None:
     """Every account with its role and tokens; nothing secret is shown."""
-    with _accounts(config) as accounts:
+    settings = console.configuration(config)
+    with _accounts(settings) as accounts:
         everyone, tokens = accounts.all(), accounts.tokens()
     if json:
         shown = [{"name": each.name, "role": each.role, "password": bool(each.password_hash)} for each in everyone]
@@ -95,10 +110,13 @@ def list_(config: ConfigOption = None, json: JsonOption = False) -> None:
         console.out().print(console.rows(table, [(t.id, t.account, t.purpose, ends[t.id]) for t in tokens]))
 
 
+def _told(settings: Config, name: str, text: str) -> None:
+    decided.decided(settings, f"account/{quote(name)}", f"{name}: {text}", "", codes.USER_ATTRIBUTES_CHANGED)
+
+
 @contextmanager
-def _accounts(config: ConfigOption) -> Iterator[Accounts]:
+def _accounts(settings: Config) -> Iterator[Accounts]:
     """Those of the configuration's database, which is made where no node has run yet."""
-    settings = console.configuration(config)
     file = holdings.database_file(settings)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True)

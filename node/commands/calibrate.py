@@ -14,6 +14,7 @@ import typer
 from ai.calibration import ReferenceWindow
 from ai.proposals import FEWEST, Proposal, ScoredExam, StratumProposal, by_stratum, propose
 from node import calibration_samples, console, holdings
+from node.audit import decided
 from node.calibration_samples import Period, Sample
 from node.calibrations import Calibrations, ServedModel
 from node.commands._decisions import ByOption, ProposerOption, ReasonOption, show_history, tell
@@ -83,6 +84,9 @@ def calibrate(
     proposal = _proposal(settings, sample, enough, by or getpass.getuser()) if enough else None
     if proposal is not None:
         out.write_text(proposal.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        decided.decided(
+            settings, f"calibration/{out.name}", f"calibration proposed from {sample.source}", proposal.made_by
+        )
     if json:
         told = proposal.model_dump(mode="json", exclude={"pooled"}) if proposal else None
         file = str(out) if proposal else None

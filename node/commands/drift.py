@@ -14,6 +14,7 @@ from ai.calibration import ReferenceWindow
 from ai.monitoring.report import Report, look
 from ai.proposals import FEWEST
 from node import console, drift, drift_now, drift_tables, holdings
+from node.audit import decided
 from node.commands._decisions import ByOption, ReasonOption
 from node.console import ConfigOption, ExitCode, JsonOption
 from node.drift_now import StratumNow
@@ -135,8 +136,11 @@ def clear(
     stratum: PartArgument, by: ByOption, reason: ReasonOption, config: ConfigOption = None, json: JsonOption = False
 ) -> None:
     """Clear a stratum's alarms: its exams may be NEGATIVE again, and its charts begin anew."""
-    with holdings.opened(console.configuration(config)) as held:
+    settings = console.configuration(config)
+    with holdings.opened(settings) as held:
         cleared = drift.clear(held.drift, stratum, by=by, reason=reason)
+    for event in cleared:
+        decided.decided(settings, "drift", f"drift alarm cleared for {event.name}: {reason}", by)
     if json:
         console.print_json({"cleared": cleared})
     for event in () if json else cleared:

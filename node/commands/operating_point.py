@@ -25,6 +25,7 @@ from ai.operating_points import (
     propose,
 )
 from node import console
+from node.audit import decided
 from node.calibrations import ServedModel
 from node.commands._decisions import ByOption, ProposerOption, ReasonOption, show_history, tell
 from node.config import Config
@@ -77,7 +78,7 @@ def propose_points(
     From outcomes where a stratum has enough cancers for the limit, else from quantiles; which one is said. Nothing
     changes by a proposal. Ends with 1 when no stratum has a proposal.
     """
-    _, counts, _ = _kept(config)
+    settings, counts, _ = _kept(config)
     limits = Limits(misses=misses, flagged=flagged, confidence=confidence)
     exams, left_out = _exams(table, cancer), {}
     found: list[StratumPointsProposal] = []
@@ -90,6 +91,8 @@ def propose_points(
     if found:
         proposal = _proposal(counts, found, table, limits=limits, misses=cancer, by=by or getpass.getuser())
         out.write_text(proposal.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        text = f"operating points proposed from {proposal.source}"
+        decided.decided(settings, f"operating_points/{out.name}", text, proposal.made_by)
     if json:
         told = [each.model_dump(mode="json") for each in found]
         console.print_json({"strata": told, "file": str(out) if found else None, "left_out": left_out})

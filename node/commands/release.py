@@ -8,6 +8,7 @@ import typer
 
 from node import console, holdings
 from node.app import Node
+from node.audit import codes, decided
 from node.commands.show import find
 from node.console import ConfigOption, ExitCode
 
@@ -36,6 +37,8 @@ def release(
         node.stop()
     if not count:
         console.end(ExitCode.WRONG, f"{uid}: nothing of it is held")
+    text = f"{count} held results released, with the identity that the exam came with"
+    decided.decided(settings, f"study/{uid}", text, "", codes.RESTRICTED_FUNCTION)
     console.say(f"{uid}: {count} results will be sent as they are")
     if not holdings.node_runs(settings):
         console.say("no node runs: it is taken up when one is started (mammo-node serve)")

@@ -14,6 +14,7 @@ import typer
 
 from node import address, console, logs
 from node.app import Node
+from node.audit import configured
 from node.config import Config, load_config
 from node.console import ConfigOption
 from node.errors import ConfigError, NodeError
@@ -26,6 +27,7 @@ log = logs.get(__name__)
 
 #: A stop that takes longer is cut short; what was under way is run again at the next start.
 STOP_WITHIN_S = 10.0
+_TELLING_S = 1.0
 
 
 def register(app: typer.Typer) -> None:
@@ -81,7 +83,11 @@ def _reload(node: Node, config: Path | None) -> None:
         elsewhere = node.reload(load_config(console.config_file(config)))
     except ConfigError as error:
         log.error("routing rules refused; the old ones go on", faults=str(error).splitlines())
+        configured.record(node.audit, ["routing"], "reload refused: the rules are wrong; the old ones go on")
         return
+    text = f"routing rules taken up: {', '.join(rule.name for rule in node.router.config.routing)}"
+    waits = f"; changed, and counts after a restart: {', '.join(elsewhere)}" if elsewhere else ""
+    configured.record(node.audit, ["routing", *elsewhere], text + waits)
     log.info("routing rules taken up", rules=[rule.name for rule in node.router.config.routing])
     if elsewhere:
         log.warning("these sections changed too; they count after a restart", sections=elsewhere)
@@ -120,14 +126,18 @@ def _cannot_listen(section: str, at: _Listening, why: str) -> ConfigError:
 
 
 def _stop(node: Node) -> None:
-    watchdog = threading.Timer(STOP_WITHIN_S, _give_up)
+    watchdog = threading.Timer(STOP_WITHIN_S, _give_up, [node])
     watchdog.daemon = True
     watchdog.start()
     node.stop()
     watchdog.cancel()
 
 
-def _give_up() -> None:
+def _give_up(node: Node) -> None:
+    late = [f"not everything ended within {STOP_WITHIN_S:g} s"]
+    telling = threading.Thread(target=node.stopped, args=late, daemon=True)
+    telling.start()
+    telling.join(_TELLING_S)  # the trail may be what hangs
     with suppress(OSError):
         console.complain(f"not everything ended within {STOP_WITHIN_S:g} s; it is run again at the next start")
     os._exit(0)

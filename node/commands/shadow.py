@@ -11,6 +11,7 @@ import typer
 
 from ai.evaluation.metrics import OF_WORKLOAD
 from node import console, holdings, promotions, shadow_replay, shadow_report
+from node.audit import decided
 from node.calibrations import Calibrations
 from node.commands._decisions import ByOption, ReasonOption
 from node.commands.strategies import StrategyOption, show_differences, show_metrics, wanted_variants
@@ -154,6 +155,7 @@ def _calibrate(settings: Config, wanted: str, by: str, reason: str) -> Entry:
 
 
 def _tell(settings: Config, entries: list[Entry], json: bool) -> None:
+    decided.entered(settings, entries)
     if json:
         console.print_json([entry.model_dump(mode="json") for entry in entries])
         return

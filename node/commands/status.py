@@ -35,6 +35,9 @@ def _show(found: Status) -> None:
     if found.commitments:
         requests = ", ".join(f"{count} {state.lower()}" for state, count in sorted(found.commitments.items()))
         console.say(f"storage commitment asked of this node: {requests}")
+    if found.audit.records:
+        oldest = console.duration(found.audit.oldest_s)
+        console.say(f"audit records that wait for syslog: {found.audit.records}, the oldest for {oldest}")
     _show_upkeep(found.upkeep)
     out = console.out()
     if found.states:

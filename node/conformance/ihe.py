@@ -56,7 +56,13 @@ def _rows(facts: Facts) -> tuple[tuple[str, ...], ...]:
             "",
             "Storage commitment, performed procedure steps, query and retrieve.",
         ),
-        ("Audit Trail and Node Authentication (ATNA)", "Secure Node", "no", "", "TLS, audit messages."),
+        (
+            "Audit Trail and Node Authentication (ATNA)",
+            "Secure Node",
+            "no",
+            "[[Audit trail]], TLS",
+            "Consistent Time.",
+        ),
         (
             "Consistent Time (CT)",
             "Time Client",

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+from node.conformance import audit
 from node.conformance.document import Bullets, Section
 from node.conformance.facts import Facts
 
-#: Words that code of a secure transport or of audit messages would hold; a test holds the code against them.
-NOT_THERE = {
-    "audit messages": ("AuditMessage", "RFC3881"),
-}
-
 _NOTHING_ELSE = (
-    "Nothing else of PS3.15 is claimed: there is no audit trail, no digital signature is made or judged, nothing is "
-    "de-identified. Where the network is not trusted, protect it by other means."
+    "For audit messages see [[Audit trail]]. Nothing else of PS3.15 is claimed: no digital signature is made or "
+    "judged, nothing is de-identified. Where the network is not trusted, protect it by other means."
 )
 
 
@@ -26,6 +22,7 @@ def section(facts: Facts) -> Section:
                 "Security profiles",
                 (_transport(facts), _outgoing(facts), _NOTHING_ELSE),
             ),
+            audit.section(facts),
             Section(
                 "Association level security",
                 (

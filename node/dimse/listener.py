@@ -21,6 +21,7 @@ from pynetdicom.association import Association
 from pynetdicom.transport import RequestHandler, ThreadedAssociationServer
 
 from node import logs
+from node.audit.doors import Doors
 from node.dimse.tls import Certificates
 from node.dimse.upper import Arrives, UpperAssociation, WatchedAssociation, Wire
 from node.settings_network import NetworkSettings
@@ -32,12 +33,16 @@ _NUMBERS = itertools.count(1)
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What a listener has to know of those who come. left: called with every association that ended, however it did."""
+    """What a listener has to know of those who come. left: called with every association that ended, however it did.
+
+    doors: is told of those who were not let in.
+    """
 
     network: NetworkSettings
     certificates: Certificates | None
     arrives: Arrives
     left: Callable[[Association], None]
+    doors: Doors
 
 
 class Listener(ThreadedAssociationServer):
@@ -110,7 +115,12 @@ class Handler(RequestHandler):
     def handle(self) -> None:
         """Start the association. Raises OSError when TLS cannot be agreed on."""
         if self.server.admission.certificates is not None:
-            self._begin_tls(self.server.admission.certificates.context())
+            try:
+                self._begin_tls(self.server.admission.certificates.context())
+            except OSError as error:
+                why = getattr(error, "reason", None) or type(error).__name__
+                self.server.admission.doors.failed(self.client_address[0], str(why))
+                raise
         association = self._association()
         evt.trigger(association, evt.EVT_CONN_OPEN, {"address": self.client_address})
         association.start()
@@ -147,6 +157,12 @@ class Handler(RequestHandler):
     def _ended(self, association: Association) -> None:
         self.server.forget(self.client_address)
         self.server.admission.left(association)
+
+
+def doors_of(association: Association) -> Doors:
+    """Where to tell of what the association's caller may not do."""
+    server = getattr(association, "_server", None)  # set above; our own associations have none
+    return server.admission.doors if isinstance(server, Listener) else Doors()
 
 
 def _bind(server: Listener, association: Association) -> None:

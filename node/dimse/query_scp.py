@@ -15,9 +15,13 @@ from pynetdicom import evt
 from pynetdicom.presentation import build_context
 
 from node import logs, search
+from node.audit.auditor import Auditor
+from node.audit.events import Other
+from node.audit.queries import Queries
 from node.config import Config
 from node.destinations import Outgoing
 from node.dimse import identifiers, rights, scu
+from node.dimse.retrieved import Retrieved
 from node.dimse.scu import Handler, status
 from node.dimse.sockets import no_delay
 from node.errors import NodeError
@@ -45,8 +49,10 @@ Answers = Iterator[Any]
 class QueryProvider:
     """Answers queries and retrievals (`handlers`)."""
 
-    def __init__(self, config: Config, database: Database, store: ObjectStore) -> None:
+    def __init__(self, config: Config, database: Database, store: ObjectStore, auditor: Auditor | None = None) -> None:
+        """auditor: is told who asked, and what they took."""
         self._config = config
+        self._auditor, self._queries = auditor, Queries(auditor)
         self._catalogue = Catalogue(database)
         self._store = store
 
@@ -64,7 +70,9 @@ class QueryProvider:
     def _find(self, event: evt.Event) -> Answers:
         try:
             rights.demand(self._config, event, "query")
-            asked = identifiers.asked(event.identifier)
+            identifier = event.identifier
+            self._queries.asked(_caller(event), FIND, identifier)
+            asked = identifiers.asked(identifier)
             limit = self._config.query.maximum_results
             results = search.search(
                 self._catalogue,
@@ -96,9 +104,11 @@ class QueryProvider:
             return
         held = self._wanted(event)  # what is raised here pynetdicom answers with 0xC514
         log.info("move asked of us", calling_ae_title=_calling(event), to=peer.ae_title, count=len(held))
-        yield peer.host, peer.port, self._association(peer, held)
-        yield len(held)
-        yield from self._objects(event, held)
+        taken = Retrieved(self._auditor, held, Other("", peer.host, peer.ae_title), _caller(event))
+        with taken.told():
+            yield peer.host, peer.port, self._association(peer, held, taken)
+            yield len(held)
+            yield from self._objects(event, held)
 
     def _get(self, event: evt.Event) -> Answers:
         try:
@@ -109,8 +119,12 @@ class QueryProvider:
             yield _refused("get", event, error), None
             return
         log.info("get asked of us", calling_ae_title=_calling(event), count=len(held))
-        yield len(held)
-        yield from self._objects(event, held)
+        taken = Retrieved(self._auditor, held, _caller(event), _caller(event))
+        event.assoc.bind(evt.EVT_DIMSE_RECV, taken.heard)
+        with taken.told():
+            yield len(held)
+            yield from self._objects(event, held)
+        event.assoc.unbind(evt.EVT_DIMSE_RECV, taken.heard)
 
     def _wanted(self, event: evt.Event) -> list[Held]:
         return self._catalogue.files(identifiers.wanted(event.identifier))
@@ -133,7 +147,7 @@ class QueryProvider:
             return nothing
         return dcmread(self._store.path(held.path))
 
-    def _association(self, peer: Peer, held: Sequence[Held]) -> dict[str, Any]:
+    def _association(self, peer: Peer, held: Sequence[Held], taken: Retrieved) -> dict[str, Any]:
         objects = [
             Outgoing(
                 sop_instance_uid=each.sop_instance_uid,
@@ -149,7 +163,7 @@ class QueryProvider:
             "max_pdu": peer.maximum_pdu_bytes,
             "tls_args": scu.tls_of(peer),
             "contexts": [build_context(abstract, syntax) for abstract, syntax in contexts],
-            "evt_handlers": [(evt.EVT_CONN_OPEN, no_delay)],
+            "evt_handlers": [(evt.EVT_CONN_OPEN, no_delay), (evt.EVT_DIMSE_RECV, taken.heard)],
         }
 
     def _destination(self, ae_title: str) -> Peer | None:
@@ -176,6 +190,10 @@ def _refused(what: str, event: evt.Event, error: NodeError | DatabaseUnavailable
     code = error.dimse_status if isinstance(error, NodeError) else OUT_OF_RESOURCES
     log.warning(f"{what} refused", calling_ae_title=_calling(event), status=f"0x{code:04X}", why=str(error))
     return status(code, str(error))
+
+
+def _caller(event: evt.Event) -> Other:
+    return Other("", str(event.assoc.requestor.address), _calling(event))
 
 
 def _calling(event: evt.Event) -> str:

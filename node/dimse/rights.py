@@ -8,6 +8,7 @@ from pynetdicom import evt
 
 from node import logs
 from node.config import Config
+from node.dimse.listener import doors_of
 from node.errors import NotAuthorized
 
 log = logs.get(__name__)
@@ -18,6 +19,7 @@ def demand(config: Config, event: evt.Event, right: str) -> None:
     calling, address = _who(event)
     if not config.may(calling, address, right):
         log.warning("rights denied", calling_ae_title=calling, address=address, what=right)
+        doors_of(event.assoc).denied(calling, address, right)
         raise NotAuthorized(f"{calling} may not {right} here; see callers of the configuration")
 
 
@@ -27,6 +29,7 @@ def may_move(config: Config, event: evt.Event, to: str) -> bool:
     allowed = config.may_move(calling, address, to)
     if not allowed:
         log.warning("rights denied", calling_ae_title=calling, address=address, what="move", to=to)
+        doors_of(event.assoc).denied(calling, address, f"move to {to}")
     return allowed
 
 

@@ -28,6 +28,7 @@ from pynetdicom.association import Association
 
 from node import logs
 from node.arriving import Arriving, received
+from node.audit.doors import Doors
 from node.books import Books, Passage
 from node.config import Config
 from node.dimse import commitment, listener, mpps, query_scp, rights, ups
@@ -100,11 +101,17 @@ class Receiver:
     """The node's listening side. roles: what answers the other services that `SERVICES` names."""
 
     def __init__(
-        self, config: Config, intake: Accepts, roles: Iterable[Handler] = (), books: Books | None = None
+        self,
+        config: Config,
+        intake: Accepts,
+        roles: Iterable[Handler] = (),
+        books: Books | None = None,
+        doors: Doors | None = None,
     ) -> None:
-        """books: of what comes; without, none are kept."""
+        """books: of what comes; without, none are kept. doors: is told of who comes."""
         self._config = config
         self._books = books or Books()
+        self._doors = doors or Doors()
         self._intake = intake
         self._roles = tuple(roles)
         self._server: Listener | None = None
@@ -137,7 +144,7 @@ class Receiver:
             evt_handlers=handlers,
             server_class=Listener,
             request_handler=listener.Handler,
-            admission=Admission(network, certificates, self._intake.begin, self._left),
+            admission=Admission(network, certificates, self._intake.begin, self._left, self._doors),
         )
         self._server = cast("Listener", made)
         serve = partial(self._server.serve_forever, poll_interval=0.1)
@@ -163,12 +170,16 @@ class Receiver:
         address = str(association.requestor.address)
         if not self._config.admits(calling, address):
             log.warning("association refused: caller not allowed", calling_ae_title=calling, address=address)
+            self._doors.refused(calling, address, "caller not allowed")
             _reject(association, CALLING_NOT_RECOGNIZED)
             return
         passage = self._books.passage("C-STORE", association.name, calling, address)
         if not self._has_room(association, _Open(calling, address, passage)):
             log.warning("association refused: too many", calling_ae_title=calling, address=address)
+            self._doors.refused(calling, address, "too many are open")
             _reject(association, LIMIT_EXCEEDED)
+            return
+        self._doors.began(calling, address)
 
     def _has_room(self, association: Association, new: _Open) -> bool:
         """Count it among the open ones, if it may be: in all, of its caller, and the last ones for new addresses."""

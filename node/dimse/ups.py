@@ -10,6 +10,9 @@ from pydicom.uid import UID
 from pynetdicom import evt
 
 from node import logs
+from node.audit.auditor import Auditor
+from node.audit.events import Other
+from node.audit.queries import Queries
 from node.config import Config
 from node.dicom_json import encoded
 from node.dimse import identifiers, rights, scu
@@ -43,8 +46,12 @@ Answer = tuple[int | Dataset, Dataset | None]
 class UpsProvider:
     """The handlers; what they mean is `UnifiedWorklist`'s and `Subscribing`'s."""
 
-    def __init__(self, config: Config, worklist: UnifiedWorklist, subscribing: Subscribing) -> None:
+    def __init__(
+        self, config: Config, worklist: UnifiedWorklist, subscribing: Subscribing, auditor: Auditor | None = None
+    ) -> None:
+        """auditor: is told who asked."""
         self._config = config
+        self._queries = Queries(auditor)
         self._worklist = worklist
         self._subscribing = subscribing
         self._actions: dict[int, Callable[[evt.Event, str, Attributes], int]] = {
@@ -156,7 +163,10 @@ class UpsProvider:
         limit = self._config.query.maximum_results
         try:
             rights.demand(self._config, event, "ups")
-            keys = list(identifiers.keys_of(event.identifier))
+            identifier = event.identifier
+            by = Other("", str(event.assoc.requestor.address), _calling(event))
+            self._queries.asked(by, str(event.context.abstract_syntax), identifier)
+            keys = list(identifiers.keys_of(identifier))
             found = self._worklist.search(keys, 0, limit)
         except (NodeError, DatabaseUnavailable) as error:
             code = error.dimse_status if isinstance(error, NodeError) else _OUT_OF_RESOURCES

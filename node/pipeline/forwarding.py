@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from node import delivery
 from node.destinations import Outgoing
+from node.pipeline import sending
 from node.pipeline.jobs import Job
 from node.pipeline.rooms import Rooms, tell
 from storage.forwards import REVISION, Forwards
@@ -56,7 +57,7 @@ class Forwarding:
         settings = self._rooms.config.destinations[job.destination]
         said: Counter[str] = Counter()
         objects = self._outgoing(job, waiting)
-        for sent in delivery.send(self._rooms.config, job.destination, objects):
+        for sent in sending.send(self._rooms, job.study_instance_uid, job.destination, objects):
             after = delivery.judged(waiting[sent.sop_instance_uid], sent, settings, datetime.now(UTC))
             self._rooms.passed("forward: sent")
             self._forwards.save(after)

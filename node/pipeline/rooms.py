@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from node.audit.auditor import Auditor
 from node.config import Config
 from node.pipeline.jobs import Job, JobQueue, Stage, turn
 from node.readers import Readers
@@ -27,6 +28,7 @@ class Rooms:
     router: Router
     readers: Readers
     jobs: JobQueue
+    audit: Auditor
     passed: Callable[[str], None] = lambda _point: None
 
     def enqueue(

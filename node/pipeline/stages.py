@@ -18,7 +18,7 @@ from node.destinations import Outgoing, Sent
 from node.errors import PermanentDelivery, ReaderOutOfMemory, ReaderStopped, ReaderUnavailable
 from node.exams import StoredExam, header, stored_exam
 from node.intake import Intake
-from node.pipeline import committing
+from node.pipeline import committing, sending
 from node.pipeline.committing import Committing
 from node.pipeline.fetching import Fetching
 from node.pipeline.forwarding import Forwarding
@@ -227,7 +227,8 @@ class Stages:
                 yield Sent(sop_instance_uid=uid, error=why)
             else:
                 whole.append(made[uid])
-        yield from delivery.send(self._rooms.config, job.destination, [self._outgoing(each) for each in whole])
+        objects = [self._outgoing(each) for each in whole]
+        yield from sending.send(self._rooms, job.study_instance_uid, job.destination, objects)
 
     def _outgoing(self, result: ResultObject) -> Outgoing:
         return Outgoing(

@@ -7,6 +7,7 @@ import re
 import time
 from http import HTTPStatus
 
+import anyio.to_thread
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from node import logs
 from node.errors import NodeError, Unavailable
 from node.web import answers
+from node.web.noted import Noted
 from node.web.rooms import Rooms
 from node.web.routes import LIVE, METRICS, READY
 from storage.database import DatabaseUnavailable
@@ -34,6 +36,7 @@ class Border:
     def __init__(self, app: ASGIApp, rooms: Rooms) -> None:
         self._app = app
         self._rooms = rooms
+        self._noted = Noted(rooms.audit)
         self._numbers = itertools.count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,6 +69,8 @@ class Border:
                 await answers.problem(500, "internal error; see the node's log")(scope, receive, noting)
         finally:
             self._note(scope, status, time.monotonic() - began)
+            if self._noted.wants(scope, status):
+                await anyio.to_thread.run_sync(self._noted.note, scope)
 
     async def _channel(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One websocket."""

@@ -152,6 +152,12 @@ def allowed(asking: HTTPConnection) -> None:
     raise NotAuthorized(f"role {person.role}: this may not be done; allowed: {roles}")
 
 
+def person_of(asking: HTTPConnection) -> Person | None:
+    """Who came through the gate; None where no sign-in was needed."""
+    entered: Entered | None = asking.scope.get("state", {}).get(_STATE)
+    return entered.person if entered is not None else None
+
+
 def address_of(asking: HTTPConnection) -> str:
     """Where the request comes from; behind a known proxy, as that one says."""
     return asking.client.host if asking.client is not None else ""

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from starlette.requests import HTTPConnection
 
 from node import logs
+from node.audit.auditor import Auditor
 from node.books import Books
 from node.errors import BadQuery, NotFound, NotUsable
 from node.health import Health
@@ -110,6 +111,7 @@ class Rooms:
     metrics: Metrics
     books: Books
     door: Door
+    audit: Auditor
     work: UnifiedWorklist
     subscribing: Subscribing
     name: str = "mammo-node"

@@ -20,6 +20,7 @@ from node.findable import RETRIEVE_URL
 from node.intake import Accepted, Incoming, Outcome
 from node.part10 import Envelope, envelope
 from node.web import answers, media, routes
+from node.web.gate import person_of
 from node.web.multipart_in import Parts, boundary_of
 from node.web.rooms import Rooms, check_uids
 
@@ -78,7 +79,7 @@ class Storing:
     def _passage(self, request: Request) -> Passage:
         address = request.client.host if request.client is not None else ""
         return self._rooms.books.passage(
-            "STOW-RS", logs.at_hand("request"), self._rooms.settings.calling_ae_title, address
+            "STOW-RS", logs.at_hand("request"), self._rooms.settings.calling_ae_title, address, _user(request)
         )
 
     async def _receive(self, request: Request, receiving: _Receiving) -> None:
@@ -93,6 +94,11 @@ class Storing:
             parts.finish()
         finally:
             parts.close()
+
+
+def _user(request: Request) -> str:
+    person = person_of(request)
+    return person.name if person is not None else ""
 
 
 async def _batches(request: Request, limit: int) -> AsyncIterator[bytes]:

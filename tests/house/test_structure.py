@@ -26,6 +26,7 @@ BORDERS = {
     "ai/priors.py": "whatever a prior does, the exam at hand is read",
     "ai/read_ahead.py": "whatever an exam does, the next ones are read",
     "ai/sources.py": "whatever an image does, the exam gets an answer",
+    "node/audit/queries.py": "the parser meets whatever a peer asked",
     "node/backfill.py": "one damaged file must not keep the others from being found",
     "node/cli.py": "a person gets words, not a traceback",
     "node/dimse/commitment_scp.py": "one failed round must not end the rounds",

@@ -19,6 +19,7 @@ from node.errors import ConfigError
 from node.in_force import in_force
 from storage.records import StudyState
 from tests.support import wait_until
+from tests.support_audit import told as audit_told
 from tests.support_calibration import proposal_of
 from tests.support_commands import printed
 from tests.support_exams import grained
@@ -111,5 +112,9 @@ def test_an_alarm_suspends_negative_until_a_person_clears_it(tmp_path: Path) -> 
         command(tmp_path, "drift", "clear", part, "--by", "B. Physicist", "--reason", "test exams of low scores")
         events = json.loads(command(tmp_path, "drift", "alarms", "--json"))["events"]
         assert (events[-1]["action"], events[-1]["by"]) == ("CLEARED", "B. Physicist")
+        audited = audit_told(screening.node.config.audit.folder, "Security Alert: Software Configuration")[-1]
+        assert audited.text.startswith("drift alarm cleared for Testmaker / T1")
+        assert audited.text.endswith(": test exams of low scores")
+        assert audited.root.xpath("ActiveParticipant/@UserName") == ["mammo-node", "B. Physicist"]
         again = screening.read(*low(990, "20260303", PatientID="990"))
         assert (again.category, again.cautions) == (Category.NEGATIVE, ())

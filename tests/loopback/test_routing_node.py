@@ -25,6 +25,7 @@ from node import holdings
 from node.config import load_config
 from node.simulator.pacs import free_port
 from tests.support import Process, require_tool, running, wait_until
+from tests.support_audit import trail_of
 from tests.support_exams import as_file, exam, view
 
 ROOT = "1.2.826.0.1.3680043.10.999.77"
@@ -223,3 +224,15 @@ def test_rules_change_at_sighup_and_wrong_ones_are_refused_whole(site: Site) -> 
     assert site.reload("routing rules taken up")["rules"] == ["kept"]
     assert "restart" in site.node.wait_for_line("these sections changed too")
     assert site.send(specimen) == [0]
+
+    trail = trail_of(site.config.audit.folder)
+    reloads = [each.text for each in trail if each.event.endswith("Configuration")]
+    assert "first start with this trail" in reloads[0]
+    assert reloads[1:] == [
+        *["reload refused: the rules are wrong; the old ones go on"] * 3,
+        "routing rules taken up: kept; changed, and counts after a restart: reading",
+    ]
+    sent = [each for each in trail if each.who[1:2] == ["BUS1"] and each.event == "DICOM Instances Transferred"]
+    assert sum(each.instances for each in sent if (each.about[0], each.outcome) == (EXAM, 0)) == 5
+    (lost, again) = [each for each in trail if each.about[:1] == [ENDED] and each.outcome]
+    assert lost.who[1] == again.who[1] == "GONE"

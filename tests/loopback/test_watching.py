@@ -9,12 +9,14 @@ import sys
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from lxml import etree
 from prometheus_client.parser import text_string_to_metric_families
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
@@ -22,8 +24,11 @@ from pydicom.uid import ExplicitVRLittleEndian
 from pynetdicom import AE
 
 from ai.phantom import demo_exams
+from node.audit.trail import Trail
+from node.audit.verify import verify
 from node.simulator.pacs import free_port
 from tests.support import Process, running, wait_until
+from tests.support_audit import trail_of
 from tests.support_exams import as_file, exam, view
 from tests.support_web import web
 
@@ -229,6 +234,32 @@ def test_the_ledger_accounts_for_all_of_it_and_says_what_is_unanswered(watched: 
     assert told_of(said + done.stdout) == []
     before = watched.run("ledger", "--day", "2026-01-02")
     assert (before.returncode, "0 instances came" in before.stdout) == (0, True)
+
+
+def test_the_audit_trail_has_all_of_it_and_names_nobody(watched: Watched) -> None:
+    """After the exams above; it ends the node."""
+    assert watched.process.stop() == 0
+    folder = watched.folder / "mammo-node-data" / "audit"
+    found = trail_of(folder)
+    happened = Counter(each.event for each in found)
+    assert happened["Application Activity: Application Start"] == 1
+    assert happened["Security Alert: Node Authentication"] == 2, "two associations"
+    assert found[-1].event == "Application Activity: Application Stop"
+    came = [each for each in found if each.event == "DICOM Instances Transferred" and each.who[0] == "ROOM1"]
+    counts = {(each.about[0], each.outcome): each.instances for each in came}
+    assert counts == {(READ, 0): 4, (UNREAD, 0): 2, (UNREAD, 4): 1}
+    assert all(each.about[1].startswith("hmac-sha256:") for each in came)
+    (begun,) = [each for each in found if each.event == "Begin Transferring DICOM Instances"]
+    (ended,) = [
+        each for each in found if each.event == "DICOM Instances Transferred" and each.who[1].startswith("folder ")
+    ]
+    assert begun.about == ended.about == came[0].about
+    (query,) = [each for each in found if each.event == "Query"]
+    assert re.fullmatch(rb"PatientName=&PatientID=hmac-sha256%3A[0-9a-f]{20}", query.query)
+    assert query.query.decode().endswith(came[0].about[1].removeprefix("hmac-sha256:")), "the same woman's"
+    told = "".join(etree.tostring(each.root, encoding="unicode") + each.every_detail() for each in found)
+    assert told_of(told) == []
+    assert verify(Trail(folder, 10**9)).is_whole
 
 
 def test_a_node_that_cannot_serve_is_live_and_not_ready(tmp_path: Path) -> None:

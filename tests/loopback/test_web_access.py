@@ -26,6 +26,7 @@ from node.errors import ConfigError
 from node.settings import LoggingSettings
 from node.web import needs
 from storage import access as kept
+from tests.support_audit import told
 from tests.support_exams import view
 from tests.support_web import Answer, Web, web
 
@@ -280,6 +281,15 @@ def test_commands_keep_accounts(tmp_path: Path) -> None:
     run("password", "kari", typed=PASSWORD + "2\n")
     run("remove", "kari")
     assert "kari" not in run("list", "--json")
+    audited = told(tmp_path / "mammo-node-data" / "audit", "Security Alert: User Security Attributes Changed")
+    assert [each.text for each in audited] == [
+        "kari: account added, operator",
+        "dashboard: account added, viewer",
+        "dashboard: token issued for 90 days: wall screen",
+        "token 1: token revoked",
+        "kari: password changed, tokens ended",
+        "kari: account removed, with its tokens",
+    ]
 
 
 def test_the_event_channel_asks_who_it_is(closed: Web, tokens: dict[AccountRole, str]) -> None:

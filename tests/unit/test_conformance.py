@@ -15,7 +15,7 @@ from ai.findings import Category, FindingType
 from node import errors, results
 from node.cli import make_app
 from node.config import Config, config_from, load_config
-from node.conformance import _modules, attributes, content, facts, markdown, objects, security, services, trees, web
+from node.conformance import _modules, attributes, content, facts, markdown, objects, services, trees, web
 from node.conformance.document import Document, Section
 from node.conformance.facts import Facts
 from node.conformance.statement import statement, told
@@ -205,7 +205,7 @@ def test_reactions_cover_every_status_once(status: int, reaction: str) -> None:
 
 @pytest.mark.parametrize(
     ("missing", "words"),
-    [*services.NOT_OFFERED.items(), *security.NOT_THERE.items()],
+    services.NOT_OFFERED.items(),
     ids=lambda value: str(value)[:30],
 )
 def test_what_is_said_to_be_missing_is_missing(missing: str, words: tuple[str, ...]) -> None:

@@ -28,6 +28,7 @@ from ai.operating_points import (
 )
 from ai.placing import OTHER_SOFTWARE, Scale
 from node.errors import ConfigError
+from tests.support_audit import trail_of
 from tests.support_commands import printed
 
 STRATUM = Stratum(manufacturer="Vendor A", manufacturer_model_name="X", software_versions="1")
@@ -166,6 +167,12 @@ def test_points_are_proposed_applied_told_and_reverted(tmp_path: Path) -> None:
     counts = json.loads(run(tmp_path, "history", "--json"))
     assert counts["counts"]["version"] == "config"
     assert [entry["action"] for entry in counts["history"]] == ["apply", "revert"]
+    audited = [each.text for each in trail_of(tmp_path / "mammo-node-data" / "audit")]
+    assert audited == [
+        "operating points proposed from table cohort.csv",
+        "apply operating points points.1 (history 1): audit of 2025",
+        "revert operating points config (history 2): trial over",
+    ]
 
 
 def test_without_outcomes_it_says_that_misses_are_not_known(tmp_path: Path) -> None:

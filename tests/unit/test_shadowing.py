@@ -14,6 +14,7 @@ import pytest
 from ai.findings import Reading
 from ai.placing import SEVERAL_SYSTEMS
 from ai.reasons import Caution, CautionCode
+from node.audit.auditor import Auditor
 from node.calibrations import Calibrations, served_model
 from node.config import Config
 from node.in_force import in_force
@@ -29,6 +30,7 @@ from storage.objects import ObjectStore
 from storage.outbox import Outbox
 from storage.schema import make_engine
 from storage.shadows import Answers, Shadows
+from tests.support_audit import told
 from tests.support_commands import printed
 from tests.support_exams import settings
 from tests.support_readings import ALGORITHM, read_exam, unread_exam
@@ -81,6 +83,7 @@ def shadowed(database: Database, folder: Path, reading: Reading, calibration: Pa
         store=ObjectStore(folder / "objects"),
         router=router,
         readers=Readers(router),
+        audit=Auditor(config),
         jobs=None,  # type: ignore[arg-type]  # no exam waits, so nothing is enqueued
     )
     job = Job(stage=Stage.SHADOW, study_instance_uid=reading.study_instance_uid, revision=1, number=1)
@@ -113,6 +116,10 @@ def test_promoted_it_counts_under_a_version_of_its_own_and_rolled_back_it_does_n
     history = Calibrations(tmp_path / "calibration").history()
     assert [(entry.action, entry.by) for entry in history] == [("promote", "A. Lead"), ("rollback", "A. Lead")]
     assert proposal.is_file()
+    audited = told(tmp_path / "mammo-node-data" / "audit", "Security Alert: Software Configuration")
+    assert [each.text.partition(" ")[0] for each in audited] == ["calibration", "promote", "rollback"]
+    assert audited[1].root.xpath("ActiveParticipant/@UserName") == ["mammo-node", "A. Lead"]
+    assert audited[1].text.endswith(": agreed")
 
 
 def test_what_the_calibration_cannot_place_is_left_out_and_what_was_not_read_stays_so(
