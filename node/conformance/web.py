@@ -23,13 +23,16 @@ from storage.catalogue import Level
 
 _MULTIPART = f"{media.MULTIPART}; type="
 _JSON = (media.DICOM_JSON, media.JSON)
+_BULK = (media.OCTETS, f"{_MULTIPART}{media.OCTETS}")
 _FRAMES = (media.OCTETS, *dict.fromkeys(media.OF_SYNTAX.values()))
 #: The end of a resource's path → what it gives; the first that fits.
 _PRODUCED: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("/metadata", _JSON),
-    ("/bulkdata/{path}", (media.OCTETS, f"{_MULTIPART}{media.OCTETS}")),
+    ("/bulkdata", _BULK),
+    ("/bulkdata/{path}", _BULK),
+    ("/pixeldata", _BULK),
     ("/frames/{frames}", (*(f"{_MULTIPART}{each}" for each in _FRAMES), *_FRAMES)),
-    ("/rendered", rendered.TYPES),
+    ("/rendered", (*rendered.TYPES, *(f"{_MULTIPART}{each}" for each in rendered.TYPES))),
     ("/thumbnail", rendered.TYPES),
     ("", (f"{_MULTIPART}{media.DICOM}", media.DICOM)),
 )
