@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp
 
 from node.identity import SOFTWARE_VERSION
+from node.web import description
 from node.web.border import Border, answer_errors
 from node.web.bulk import Bulk
 from node.web.capabilities import DESCRIPTION, Capabilities
@@ -30,9 +33,25 @@ ROOMS = (Searching, Metadata, Bulk, Frames, Rendered, Instances, Storing, Unifie
 _EXPOSED = ["Allow", "Content-Location", "ETag", "Link", "Location", "Preference-Applied", "Warning"]
 
 
+class Application(FastAPI):
+    """FastAPI, whose description of the interface is completed."""
+
+    def __init__(self, rooms: Rooms, **options: Any) -> None:
+        super().__init__(**options)
+        self._rooms = rooms
+
+    def openapi(self) -> dict[str, Any]:
+        """Made when it is first asked for."""
+        if self.openapi_schema is None:
+            is_open = bool(self._rooms.door.access.open)
+            self.openapi_schema = description.completed(super().openapi(), self._rooms.settings.path, is_open=is_open)
+        return self.openapi_schema
+
+
 def make_app(rooms: Rooms) -> ASGIApp:
     """The ASGI application. Its description (OpenAPI) is at DESCRIPTION; there are no pages that load from afar."""
-    app = FastAPI(
+    app = Application(
+        rooms,
         title="mammo-node",
         version=SOFTWARE_VERSION,
         openapi_url=DESCRIPTION,
