@@ -107,16 +107,27 @@ _SIGN_IN = {
 
 def completed(found: dict[str, Any], prefix: str, *, is_open: bool) -> dict[str, Any]:
     """FastAPI's description with what it lacks. prefix: where DICOMweb begins. is_open: some need no sign-in."""
-    found["components"] = {"schemas": dict(_SCHEMAS), "securitySchemes": _SIGN_IN}
+    parameters: dict[str, Any] = {}
+    found["components"] = {"schemas": dict(_SCHEMAS), "parameters": parameters, "securitySchemes": _SIGN_IN}
     found["security"] = [*([{}] if is_open else []), *({name: []} for name in _SIGN_IN)]
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
             _complete(operation, method.upper(), path.removeprefix(prefix))
+            operation["parameters"] = [_shared(each, parameters) for each in operation["parameters"]]
     return found
+
+
+def _shared(parameter: dict[str, Any], shared: dict[str, Any]) -> dict[str, Any]:
+    """A reference to the parameter among those that are shared, where it is added; what differs by path stays here."""
+    if parameter["name"] in ("accept", "workitem"):
+        return parameter
+    shared.setdefault(parameter["name"], parameter)
+    return {"$ref": f"#/components/parameters/{parameter['name']}"}
 
 
 def _complete(operation: dict[str, Any], method: str, path: str) -> None:
     service = str(operation["tags"][0])
+    operation["summary"] = operation.pop("description", operation["summary"]).partition("\n")[0]
     named = [each for each in operation.get("parameters", ()) if each["in"] == "path"]
     operation["parameters"] = [
         *(_parameter("path", each["name"], *_PATH[each["name"]]) for each in named),

@@ -66,8 +66,12 @@ def described(served: Web) -> dict[str, Any]:
 def test_every_route_is_described_with_what_it_takes_and_gives(described: dict[str, Any]) -> None:
     for route in routes():
         operation = described["paths"]["/dicom-web" + route.path.replace(":path", "")][route.method.lower()]
-        assert operation["summary"], route
-        named = {each["name"] for each in operation["parameters"] if each["in"] == "path"}
+        assert operation["summary"] == route.sentence
+        shared = described["components"]["parameters"]
+        parameters = [
+            shared[each["$ref"].rpartition("/")[2]] if "$ref" in each else each for each in operation["parameters"]
+        ]
+        named = {each["name"] for each in parameters if each["in"] == "path"}
         assert named == {part.strip("{}").partition(":")[0] for part in route.path.split("/") if part[:1] == "{"}
         assert ("requestBody" in operation) or route.method in ("GET", "DELETE") or "/subscribers/" in route.path
         done = [status for status in operation["responses"] if status < "300"]
