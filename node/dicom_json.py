@@ -38,6 +38,18 @@ def attributes(dataset: Dataset, link: Link | None = None, tags: Iterable[int] |
     return _item(dataset, link, "", dataset.keys() if tags is None else (tag for tag in sorted(tags) if tag in dataset))
 
 
+def linked(dataset: Dataset) -> list[str]:
+    """The paths of the values that would be links."""
+    found: list[str] = []
+
+    def link(path: str) -> str:
+        found.append(path)
+        return path
+
+    attributes(dataset, link)
+    return found
+
+
 def encoded(content: Any) -> bytes:
     """JSON as UTF-8."""
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")

@@ -10,7 +10,14 @@ from typing import BinaryIO
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
-from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+    RLELossless,
+)
 
 from node.errors import BadQuery, NotFound, NotUsable
 
@@ -19,6 +26,8 @@ _UNDEFINED = 0xFFFFFFFF
 #: What says where frames are; pydicom reads a value only when asked for it, and raises then if it cannot.
 _OF_PIXELS = ("Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "NumberOfFrames")
 _TABLES = ("ExtendedOffsetTable", "ExtendedOffsetTableLengths")
+#: Compressed, and yet without a say in what the colours mean.
+_COLOURS_KEPT = (RLELossless, JPEGLSLossless, JPEGLSNearLossless)
 _DEFER_BYTES = 64 * 1024  # longer values stay in the file until they are asked for
 
 
@@ -54,6 +63,13 @@ class StoredFile:
     def has_pixels(self) -> bool:
         """Whether it is an image."""
         return self.pixels is not None or (self.deflated and "Rows" in self.header)
+
+    @property
+    def decoded_interpretation(self) -> str:
+        """Photometric Interpretation of the values as they are decoded: what JPEG made YBR comes out as RGB."""
+        written = str(self.header.get("PhotometricInterpretation") or "")
+        turned = self.encapsulated and self.transfer_syntax_uid not in _COLOURS_KEPT
+        return "RGB" if turned and written.startswith("YBR") else written
 
     @property
     def frames(self) -> int:

@@ -11,28 +11,16 @@ from itertools import groupby
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 
 import node.web
+from ai.encoding import COLOUR, ENCODERS
 from node import findable, intake, query
 from node.config import Config
 from node.conformance.document import Block, Bullets, Section, Table
 from node.destinations import _stow_answer
 from node.errors import NodeError, RetriableDelivery
-from node.web import media, qido, rendered
-from node.web.described import Route, routes
-from node.web.ups import SUBSCRIBER
+from node.web import bodies, media, qido
+from node.web.described import routes
 from storage.catalogue import Level
 
-_MULTIPART = f"{media.MULTIPART}; type="
-_JSON = (media.DICOM_JSON, media.JSON)
-_FRAMES = (media.OCTETS, *dict.fromkeys(media.OF_SYNTAX.values()))
-#: The end of a resource's path → what it gives; the first that fits.
-_PRODUCED: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("/metadata", _JSON),
-    ("/bulkdata/{path}", (media.OCTETS, f"{_MULTIPART}{media.OCTETS}")),
-    ("/frames/{frames}", (*(f"{_MULTIPART}{each}" for each in _FRAMES), *_FRAMES)),
-    ("/rendered", rendered.TYPES),
-    ("/thumbnail", rendered.TYPES),
-    ("", (f"{_MULTIPART}{media.DICOM}", media.DICOM)),
-)
 #: Modules of the process that decodes; what it raises comes through the others.
 _CHILD = ("decoder_process", "pictures")
 #: The way of delivery that stores over DICOMweb.
@@ -70,24 +58,11 @@ def services() -> tuple[WebService, ...]:
             method=route.method,
             resource=route.path.replace(":path", ""),
             what=route.sentence,
-            consumes=_consumed(route),
-            produces=_produced(route.service, route.path.replace(":path", "")),
+            consumes=bodies.consumed(route.service, route.method, route.path),
+            produces=bodies.produced(route.service, route.path.replace(":path", "")),
         )
         for route in routes()
     )
-
-
-def _consumed(route: Route) -> tuple[str, ...]:
-    if route.service == "UPS-RS":
-        without = route.path.startswith(SUBSCRIBER) or route.method == "GET"
-        return () if without else _JSON
-    return (f"{_MULTIPART}{media.DICOM}",) if route.method == "POST" else ()
-
-
-def _produced(service: str, path: str) -> tuple[str, ...]:
-    if service in ("QIDO-RS", "STOW-RS", "UPS-RS"):
-        return _JSON
-    return next(types for end, types in _PRODUCED if path.endswith(end))
 
 
 def section(offered: Sequence[WebService], config: Config) -> Section:
@@ -106,8 +81,21 @@ def section(offered: Sequence[WebService], config: Config) -> Section:
     blocks: tuple[Block, ...] = (
         f"{served}, as origin server.",
         Table("Resources", head, rows),
-        "Single frames and instances can also be had outside multipart. A multipart answer streams. The media type of "
-        "a compressed frame goes with its transfer syntax, below.",
+        "Single frames, instances and pictures can also be had outside multipart. A multipart answer streams. The "
+        "media type of a compressed frame goes with its transfer syntax, below.",
+        Bullets(
+            (
+                "An instance, or a frame, is given as it is stored, in Explicit or Implicit VR Little Endian, or "
+                f"compressed anew: {', '.join(ENCODERS)}; losslessly, and looked at before it is given. Of colour "
+                f"images only {', '.join(sorted(COLOUR))}; of signed values only 1.2.840.10008.1.2.5.",
+                "HEAD is answered as GET is, without the body. OPTIONS of a path gives its methods (Allow), and a link "
+                "to the description of the interface (OpenAPI) at /openapi.json.",
+                "What is given has a weak ETag; with If-None-Match it is not sent again (304).",
+                "Bulk data that is compressed pixel data comes uncompressed. Study, series and instance `rendered` "
+                "give every frame of every image as multipart; of one instance the first frame, where "
+                "multipart is not accepted.",
+            )
+        ),
         Table("Frames in their own transfer syntax", ("Transfer syntax", "Media type"), tuple(media.OF_SYNTAX.items())),
     )
     return Section("DICOMweb services", blocks, (_search(config), _store(config), _errors(), _agent(config)))
@@ -137,7 +125,7 @@ def _search(config: Config) -> Section:
                     "An empty value matches everything.",
                     "A range of dates and one of the times that belong to them are one range.",
                     f"At most {config.web.maximum_results} matches are given at a time; the answer's Warning says that "
-                    "there are more.",
+                    "there are more, and its Link where they are.",
                     "An attribute that is not known is an error (400), and so is a value that its VR does not take.",
                 )
             ),
@@ -183,6 +171,7 @@ def _store(config: Config) -> Section:
                     f"{config.network.max_object_bytes}.",
                     "200: all are stored. 202: some are not, or one is held with other content. 409: none is stored; "
                     "507 or 503 where that was for want of room.",
+                    "Prefer: return=minimal leaves out of the answer what is stored and gives nothing to say.",
                 )
             ),
         ),
@@ -230,8 +219,8 @@ def _agent(config: Config) -> Section:
             Table("Servers", ("Destination", "URL", "Connection, s", "Answer, s"), tuple(servers)),
             Bullets(
                 (
-                    f"Results are stored (STOW-RS), one instance for each request, as {_MULTIPART}{media.DICOM}, as "
-                    f"they were made. The answer is asked for as {_stow_answer.MEDIA_TYPES}.",
+                    f"Results are stored (STOW-RS), one instance for each request, as {media.MULTIPART}; "
+                    f"type={media.DICOM}, as they were made. The answer is asked for as {_stow_answer.MEDIA_TYPES}.",
                     "Over https the server's certificate is checked. What a sign-in needs goes with every request from "
                     "a file. A redirection is not followed.",
                     "Where an answer may mean that the server has the object already, it is searched for (QIDO-RS) by "

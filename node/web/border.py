@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from node import logs
 from node.errors import NodeError, Unavailable
 from node.web import answers
+from node.web.capabilities import Capabilities
 from node.web.noted import Noted
 from node.web.rooms import Rooms
 from node.web.routes import LIVE, METRICS, READY
@@ -109,11 +110,15 @@ def _is_harmless(value: str) -> bool:
     return is_valid_uid(value) or re.fullmatch(r"[\d,]{1,64}|[\dA-F/]{1,64}", value) is not None
 
 
-def answer_errors(app: FastAPI) -> None:
+def answer_errors(app: FastAPI, capabilities: Capabilities) -> None:
     """Errors that are raised on purpose become answers with a body that explains."""
+
+    def http(request: Request, error: Exception) -> Response:
+        return _http(request, error, capabilities.allowed(request.url.path))
+
     app.add_exception_handler(NodeError, _node_error)
     app.add_exception_handler(DatabaseUnavailable, _database)
-    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, _invalid)
 
 
@@ -129,11 +134,16 @@ def _database(_request: Request, error: Exception) -> Response:
     return answers.problem(Unavailable.http_status, "the database cannot be used at the moment; try again")
 
 
-def _http(request: Request, error: Exception) -> Response:
+def _http(request: Request, error: Exception, allowed: str) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    told = {404: "there is nothing at this path", 405: f"{request.method} is not done at this path"}
+    told = {
+        404: "there is nothing at this path; what there is: OPTIONS of a path, or /openapi.json",
+        405: f"this method is not done at this path; allowed: {allowed}",
+    }
     answer = answers.problem(status, told.get(status, HTTPStatus(status).phrase))
     answer.headers.update((error.headers or {}) if isinstance(error, HTTPException) else {})
+    if status == 405 and allowed:
+        answer.headers["Allow"] = allowed
     return answer
 
 

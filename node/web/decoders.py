@@ -96,9 +96,12 @@ class Decoders:
         """How many of them work on an image."""
         return self._count - self._idle.qsize()
 
-    def frame(self, path: Path, number: int) -> Decoded:
-        """A frame's values as in Explicit VR Little Endian. Raises NotUsable, Unavailable."""
-        return self._ask(FrameWanted(path, number))
+    def frame(self, path: Path, number: int, transfer_syntax_uid: str = "") -> Decoded:
+        """A frame's values as in Explicit VR Little Endian, or in a transfer syntax of `ai.encoding`.
+
+        Raises NotUsable, Unavailable.
+        """
+        return self._ask(FrameWanted(path, number, transfer_syntax_uid))
 
     def picture(self, wanted: PictureWanted) -> Decoded:
         """A frame as a picture. Raises NotUsable, Unavailable."""

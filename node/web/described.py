@@ -24,12 +24,13 @@ class Route:
 
 
 def routes() -> Iterator[Route]:
-    """Every route that an application has."""
+    """Every route that an application has; HEAD goes with GET, and OPTIONS with every path."""
     nothing = cast("Rooms", None)  # a route is known without anything to work with
     for room in ROOMS:
         for route in room(nothing).router().routes:
             if isinstance(route, APIRoute):
                 sentence = (inspect.getdoc(route.endpoint) or "").partition("\n")[0]
                 yield from (
-                    Route(each, route.path, str(route.tags[0]), sentence) for each in sorted(route.methods or ())
+                    Route(each, route.path, str(route.tags[0]), sentence)
+                    for each in sorted((route.methods or set()) - {"HEAD"})
                 )

@@ -1,28 +1,19 @@
-"""WADO-RS: whole instances, as they were stored or in Explicit VR Little Endian (PS3.18 10.4.1.1.1, 8.7.3.5.2)."""
+"""WADO-RS: whole instances, as they were stored or in another transfer syntax (PS3.18 10.4.1.1.1, 8.7.3.5.2)."""
 
 from __future__ import annotations
 
-import copy
-import io
-import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 
 from fastapi import APIRouter, Request, Response
-from pydicom import dcmwrite
-from pydicom.dataset import Dataset, FileDataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from node.errors import NotAcceptable, NotUsable
-from node.stored_file import Place, StoredFile, opened
-from node.web import answers, media, routes
+from node.errors import NotAcceptable
+from node.stored_file import Place, opened
+from node.web import answers, media, routes, validators
 from node.web.answers import Part
-from node.web.media import Accepted
+from node.web.media import PLAIN, Accepted
 from node.web.rooms import Rooms
+from node.web.transcoding import Transcoder
 from storage.records import Held
-
-_PLAIN = str(ExplicitVRLittleEndian)
-_PLAIN_BYTES = (_PLAIN, str(ImplicitVRLittleEndian))  # frames are the same bytes in both
-_LONGEST = 0xFFFFFFFE
 
 
 class Instances:
@@ -55,10 +46,14 @@ class Instances:
         return self._answer(request, study, series, instance)
 
     def _answer(self, request: Request, *uids: str) -> Response:
-        """Every file is known to be what was stored before the first byte goes out."""
         held = self._rooms.holdings.held(*uids)
+        base = self._rooms.base_url(request)
+        return validators.of_files(request, base, held, lambda: self._made(media.accepted(request), held))
+
+    def _made(self, acceptable: Sequence[Accepted], held: Sequence[Held]) -> Response:
+        """Every file is known to be what was stored before the first byte goes out."""
         refusal = media.refused(f'{media.MULTIPART}; type="{media.DICOM}"', *([media.DICOM] if len(held) == 1 else []))
-        for accepted in media.accepted(request):
+        for accepted in acceptable:
             if not (accepted.takes(media.DICOM) and (accepted.several or len(held) == 1)):
                 continue
             try:
@@ -74,76 +69,6 @@ class Instances:
         wanted = accepted.transfer_syntax
         anything = wanted == "*" or (not wanted and accepted.media_type == "*/*")
         stored = None if anything else opened(path)
-        if stored is None or stored.transfer_syntax_uid == (wanted or _PLAIN):
+        if stored is None or stored.transfer_syntax_uid == (wanted or PLAIN):
             return Part(media.DICOM, answers.of_file(path, Place(0, held.size_bytes)), held.size_bytes)
-        if wanted not in ("", _PLAIN):
-            raise NotAcceptable(
-                f"transfer-syntax: {wanted[:64]} cannot be given; allowed: *, {stored.transfer_syntax_uid}, {_PLAIN}"
-            )
-        return self._transcoded(stored, alone=alone)
-
-    def _transcoded(self, stored: StoredFile, *, alone: bool) -> Part:
-        """Header and then frame after frame, so that no more than one frame is in memory.
-
-        alone: nothing else is asked for, so its first frame is decoded now, and a failure is an error.
-        """
-        if stored.encapsulated and stored.transfer_syntax_uid not in media.OF_SYNTAX:
-            raise NotAcceptable(
-                f"transfer-syntax: the instance is only to be had as {stored.transfer_syntax_uid}, or *"
-            )
-        start = _header(stored)
-        if not stored.has_pixels:
-            return Part(media.DICOM, lambda: [start], len(start))
-        length = stored.frames * stored.frame_bytes
-        start += _pixel_element(stored, length)
-        content_type = f"{media.DICOM};transfer-syntax={_PLAIN}"
-
-        first = self._frame(stored, 1) if alone else None
-
-        def chunks() -> Iterator[bytes]:
-            yield start
-            yield from first or self._frame(stored, 1)
-            for number in range(2, stored.frames + 1):
-                yield from self._frame(stored, number)
-            yield b"\0" * (length % 2)
-
-        return Part(content_type, chunks, len(start) + length + length % 2)
-
-    def _frame(self, stored: StoredFile, number: int) -> Iterable[bytes]:
-        if stored.transfer_syntax_uid in _PLAIN_BYTES:
-            return answers.of_file(stored.path, stored.native_frame(number))()
-        frame = self._rooms.decoders.frame(stored.path, number)
-        if frame.size != stored.frame_bytes:
-            raise NotUsable("a frame decoded to another size than its header says")
-        return frame
-
-
-def _header(stored: StoredFile) -> bytes:
-    """Preamble, file meta information and data set up to the pixels, in Explicit VR Little Endian."""
-    header = copy.copy(stored.header)
-    for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
-        if keyword in header:
-            delattr(header, keyword)
-    if stored.encapsulated and str(header.get("PhotometricInterpretation") or "").startswith("YBR"):
-        header.PhotometricInterpretation, header.PlanarConfiguration = "RGB", 0  # as the decoders give colours
-    header.file_meta = copy.deepcopy(stored.header.file_meta)
-    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    return _written(header)
-
-
-def _written(header: Dataset) -> bytes:
-    buffer = io.BytesIO()
-    plain = FileDataset(buffer, header, b"\0" * 128, header.file_meta, False, True)
-    try:
-        dcmwrite(buffer, plain, enforce_file_format=True)
-    except (ValueError, TypeError, AttributeError, struct.error) as error:
-        raise NotUsable(f"the header cannot be written in another transfer syntax: {type(error).__name__}") from error
-    return buffer.getvalue()
-
-
-def _pixel_element(stored: StoredFile, length: int) -> bytes:
-    """The tag, VR and length of Pixel Data (PS3.5 A.2: OB or OW by the bits allocated)."""
-    if length > _LONGEST:
-        raise NotAcceptable("the instance is too large to be uncompressed; ask for its frames")
-    vr = b"OB" if int(stored.header.BitsAllocated) <= 8 else b"OW"
-    return struct.pack("<HH2sHL", 0x7FE0, 0x0010, vr, 0, length + length % 2)
+        return Transcoder(self._rooms.decoders).part(stored, wanted or PLAIN, alone=alone)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fastapi import Request
@@ -16,6 +17,8 @@ OCTETS, DICOM, DICOM_JSON, JSON = (
     "application/json",
 )
 MULTIPART = "multipart/related"
+#: Explicit VR Little Endian, which is meant where a request does not say (PS3.18 8.7.3.5.2).
+PLAIN = "1.2.840.10008.1.2.1"
 #: Media type of a frame in its own transfer syntax (PS3.18 Table 8.7.3-5).
 OF_SYNTAX = {
     "1.2.840.10008.1.2.4.50": "image/jpeg",
@@ -30,6 +33,14 @@ OF_SYNTAX = {
     "1.2.840.10008.1.2.4.202": "image/jphc",
     "1.2.840.10008.1.2.4.203": "image/jphc",
     "1.2.840.10008.1.2.5": "image/dicom-rle",
+}
+#: Transfer syntax that a media type means where the request does not say (PS3.18 Table 8.7.3-5).
+MEANT: Mapping[str, str] = {
+    "image/jpeg": "1.2.840.10008.1.2.4.70",
+    "image/jls": "1.2.840.10008.1.2.4.80",
+    "image/jp2": "1.2.840.10008.1.2.4.90",
+    "image/jphc": "1.2.840.10008.1.2.4.201",
+    "image/dicom-rle": "1.2.840.10008.1.2.5",
 }
 
 

@@ -9,7 +9,7 @@ from node.access.people import AccountRole
 from node.web.routes import LIVE, METRICS, READY
 
 VIEWER, OPERATOR, ADMIN = AccountRole
-_READING = ("GET", "HEAD")
+_READING = ("GET", "HEAD", "OPTIONS")
 
 #: Service of a route, as its first tag says → who may read there, and who may do anything else there.
 #: What has no tag (the API's description) anybody may read who has signed in.
@@ -20,6 +20,7 @@ NEEDS: Mapping[str, tuple[AccountRole, AccountRole]] = {
     "UPS-RS": (VIEWER, OPERATOR),
     "monitoring": (VIEWER, ADMIN),
     "Watching": (VIEWER, ADMIN),
+    "Capabilities": (VIEWER, ADMIN),
 }
 
 #: Name of the event channel's routes.

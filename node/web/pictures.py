@@ -15,6 +15,7 @@ from pydicom.uid import ExplicitVRBigEndian, RLELossless
 from scipy.special import expit
 
 from ai.decoding import PixelError, decode_frame, decode_rle_frame
+from ai.encoding import encode_frame
 from ai.image_pixel import MOST_PIXELS
 from node.errors import NodeError, NotUsable
 from node.stored_file import StoredFile, opened
@@ -27,7 +28,8 @@ def made(wanted: FrameWanted | PictureWanted) -> bytes:
     """What is wanted. Raises NotUsable, PixelError and whatever else an image can do to a decoder."""
     stored = opened(wanted.path)
     if isinstance(wanted, FrameWanted):
-        return _native(stored, wanted.number)
+        syntax = wanted.transfer_syntax_uid
+        return _encoded(stored, wanted.number, syntax) if syntax else _native(stored, wanted.number)
     return _picture(stored, wanted)
 
 
@@ -49,6 +51,30 @@ def _native(stored: StoredFile, number: int) -> bytes:
     return little.tobytes()
 
 
+def _encoded(stored: StoredFile, number: int, syntax: str) -> bytes:
+    """A frame in a lossless transfer syntax, of even length. What would not come back as it was is not given out."""
+    values = frame_values(stored, number)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    whole = 8 * values.dtype.itemsize
+    used = max(int(stored.header.get("BitsStored") or whole), int(values.max()).bit_length(), whole // 2 + 1)
+    data = encode_frame(values, syntax, min(used, whole))
+    if not np.array_equal(_unpacked(data, syntax, values), values):
+        raise NotUsable("the frame does not come back from this transfer syntax as it was; ask for another")
+    return data + b"\0" * (len(data) % 2)
+
+
+def _unpacked(data: bytes, syntax: str, like: NDArray[np.generic]) -> NDArray[np.generic]:
+    if syntax != RLELossless:
+        return decode_frame(data, syntax)
+    flat = decode_rle_frame(data, 8 * like.dtype.itemsize, like.size)
+    return _from_planes(flat, like.shape)
+
+
+def _from_planes(flat: NDArray[np.generic], shape: tuple[int, ...]) -> NDArray[np.generic]:
+    """RLE has colours plane by plane (PS3.5 G.2)."""
+    return np.moveaxis(flat.reshape(shape[2], *shape[:2]), 0, -1) if len(shape) == 3 else flat.reshape(shape)
+
+
 def frame_values(stored: StoredFile, number: int) -> NDArray[np.generic]:
     """A frame's stored values: rows × columns, or rows × columns × samples. Raises NotUsable, PixelError."""
     header = stored.header
@@ -60,7 +86,7 @@ def frame_values(stored: StoredFile, number: int) -> NDArray[np.generic]:
         raise NotUsable(f"{rows} × {columns} pixels are more than any image has")
     if stored.transfer_syntax_uid == RLELossless:
         flat = decode_rle_frame(stored.encapsulated_frame(number), bits, count)
-        return np.moveaxis(flat.reshape(samples, rows, columns), 0, -1) if samples > 1 else flat.reshape(rows, columns)
+        return _from_planes(flat, (rows, columns, samples) if samples > 1 else (rows, columns))
     if stored.encapsulated:
         return _decoded(stored, number, (rows, columns, samples), bits)
     flat = _uncompressed(stored, number, bits, count)
@@ -102,13 +128,12 @@ def _picture(stored: StoredFile, wanted: PictureWanted) -> bytes:
 
 
 def _coloured(stored: StoredFile, values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """As RGB; what is compressed by JPEG comes out of its decoder as that."""
-    interpretation = str(stored.header.get("PhotometricInterpretation") or "RGB")
+    """As RGB."""
+    interpretation = stored.decoded_interpretation
     if values.dtype.itemsize > 1:
         raise NotUsable("colours of more than 8 bits are not rendered")
     eight_bits = values.astype(np.uint8)
-    as_written = not stored.encapsulated or stored.transfer_syntax_uid == RLELossless
-    if as_written and interpretation.startswith("YBR"):
+    if interpretation.startswith("YBR"):
         return np.asarray(convert_color_space(eight_bits, interpretation, "RGB"), np.uint8)
     return eight_bits
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 
@@ -11,7 +12,7 @@ from node import findable, search
 from node.findable import COMPUTED, KEPT
 from node.query import Matching
 from node.search import Search
-from node.web import answers, media, routes
+from node.web import answers, media, routes, validators
 from node.web.query_parameters import Asked, asked
 from node.web.rooms import Rooms, check_uids
 from storage.catalogue import Found, Level
@@ -99,9 +100,12 @@ class Searching:
         )
         base = self._rooms.base_url(request)
         warnings = [*query.warnings, *(["there are more matches; ask for them with offset"] if results.more else [])]
-        headers = {"Warning": ", ".join(f'299 {self._rooms.name} "{each}"' for each in warnings)} if warnings else None
+        headers = {"Warning": ", ".join(f'299 {self._rooms.name} "{each}"' for each in warnings)} if warnings else {}
+        resource = base + request.url.path.removeprefix(self._rooms.settings.path)
+        if links := _pages(request, resource, query, more=results.more):
+            headers["Link"] = links
         matches = [_answer(found, returned, base) for found in results.matches]
-        return answers.dicom_json(matches, media_type, headers=headers)
+        return validators.of_content(request, answers.dicom_json(matches, media_type, headers=headers))
 
 
 def _returned(level: Level, within: tuple[str, ...], query: Asked) -> frozenset[str]:
@@ -113,6 +117,18 @@ def _returned(level: Level, within: tuple[str, ...], query: Asked) -> frozenset[
     unnamed = levels[len(within) :] or [level]
     wanted = frozenset().union(*(RETURNED[each] for each in unnamed), _UIDS[: len(levels)])
     return wanted | (query.included & every) | {key.tag for key in query.keys}
+
+
+def _pages(request: Request, resource: str, query: Asked, *, more: bool) -> str:
+    """Where the matches before and after these are (RFC 8288); "" where there are none."""
+    offsets = {}
+    if query.offset and query.limit:
+        offsets["prev"] = max(0, query.offset - query.limit)
+    if more and query.limit:
+        offsets["next"] = query.offset + query.limit
+    others = [each for each in request.query_params.multi_items() if each[0] not in ("offset", "limit")]
+    pages = {name: urlencode([*others, ("limit", query.limit), ("offset", at)]) for name, at in offsets.items()}
+    return ", ".join(f'<{resource}?{page}>; rel="{name}"' for name, page in pages.items())
 
 
 def _answer(found: Found, returned: Iterable[str], base: str) -> dict[str, Any]:

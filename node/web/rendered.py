@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
 from node.errors import BadQuery, NotFound
 from node.stored_file import StoredFile, frame_numbers
-from node.web import media, routes
-from node.web.rooms import Rooms
+from node.web import answers, media, routes, validators
+from node.web.answers import Part
+from node.web.media import Accepted
+from node.web.rooms import Rooms, url_of
 from node.web.wanted import PictureWanted
+from storage.records import Held
 
 #: Media types of pictures.
 TYPES = ("image/jpeg", "image/png", "image/gif")
@@ -31,8 +35,10 @@ class Rendered:
         return routes.router(
             "WADO-RS",
             {
+                routes.STUDY + "/rendered": self.study,
+                routes.SERIES + "/rendered": self.series,
                 routes.INSTANCE + "/rendered": self.instance,
-                routes.INSTANCE + "/frames/{frames}/rendered": self.frame,
+                routes.INSTANCE + "/frames/{frames}/rendered": self.frames,
                 routes.STUDY + "/thumbnail": self.thumbnail_of_study,
                 routes.SERIES + "/thumbnail": self.thumbnail_of_series,
                 routes.INSTANCE + "/thumbnail": self.thumbnail_of_instance,
@@ -40,13 +46,21 @@ class Rendered:
             },
         )
 
-    def instance(self, request: Request, study: str, series: str, instance: str) -> Response:
-        """The instance's first frame as a picture."""
-        return self._picture(request, (study, series, instance), 1)
+    def study(self, request: Request, study: str) -> Response:
+        """A study's images as pictures, frame by frame."""
+        return self._pictures(request, (study,))
 
-    def frame(self, request: Request, study: str, series: str, instance: str, frames: str) -> Response:
-        """One frame as a picture."""
-        return self._picture(request, (study, series, instance), _one(frames))
+    def series(self, request: Request, study: str, series: str) -> Response:
+        """A series' images as pictures, frame by frame."""
+        return self._pictures(request, (study, series))
+
+    def instance(self, request: Request, study: str, series: str, instance: str) -> Response:
+        """The instance's first frame as a picture, or all of them as multipart."""
+        return self._pictures(request, (study, series, instance))
+
+    def frames(self, request: Request, study: str, series: str, instance: str, frames: str) -> Response:
+        """Frames as pictures, by number, from 1, separated by commas."""
+        return self._pictures(request, (study, series, instance), frame_numbers(frames))
 
     def thumbnail_of_study(self, request: Request, study: str) -> Response:
         """A small picture of a study's first image."""
@@ -64,46 +78,94 @@ class Rendered:
         """A small picture of one frame."""
         return self._thumbnail(request, (study, series, instance), _one(frames))
 
-    def _picture(self, request: Request, uids: Sequence[str], number: int) -> Response:
-        media_type = media.check(request, *TYPES)
-        stored = self._image(uids)
-        stored.check_frame(number)
-        size, region = _viewport(request.query_params.get("viewport"), stored)
-        wanted = PictureWanted(
-            path=stored.path,
-            number=number,
-            media_type=media_type,
-            window=_window(request.query_params.get("window")),
-            size=size,
-            region=region,
-            quality=_quality(request.query_params.get("quality")),
-        )
-        return self._made(wanted)
+    # ---------------------------------------------------------------- inside
+
+    def _pictures(self, request: Request, uids: Sequence[str], numbers: Sequence[int] = ()) -> Response:
+        held = self._rooms.holdings.held(*uids)
+        base = self._rooms.base_url(request)
+        one = len(held) == 1 and len(numbers) < 2
+        return validators.of_files(request, base, held, lambda: self._shown(request, base, held, numbers, one=one))
+
+    def _shown(
+        self, request: Request, base: str, held: Sequence[Held], numbers: Sequence[int], *, one: bool
+    ) -> Response:
+        """one: what is asked for is one picture, where only one is accepted."""
+        accepted, media_type = _chosen(request, one=one)
+        wanted = list(self._wanted(request, base, held, media_type, numbers))
+        if not wanted:
+            raise NotFound("there is no image in it, so there is no picture of it")
+        if not accepted.multipart and one:
+            return self._made(wanted[0][0])
+        first = self._rooms.decoders.picture(wanted[0][0])  # what cannot be decoded is an error and no broken answer
+        parts = [Part(media_type, lambda: first, first.size, wanted[0][1])]
+        for each, location in wanted[1:]:
+            parts.append(Part(media_type, partial(self._rooms.decoders.picture, each), None, location))
+        return answers.multipart(parts, media_type)
+
+    def _wanted(
+        self, request: Request, base: str, held: Sequence[Held], media_type: str, numbers: Sequence[int]
+    ) -> Iterator[tuple[PictureWanted, str]]:
+        """Every picture, and where it is by itself. numbers: of the frames; none for all of them."""
+        query = request.query_params
+        window, quality = _window(query.get("window")), _quality(query.get("quality"))
+        for each in held:
+            stored = self._rooms.holdings.opened(each)
+            if not (stored.has_pixels or numbers):
+                continue
+            size, region = _viewport(query.get("viewport"), stored)
+            for number in numbers or range(1, stored.frames + 1):
+                stored.check_frame(number)
+                wanted = PictureWanted(
+                    path=stored.path,
+                    number=number,
+                    media_type=media_type,
+                    window=window,
+                    size=size,
+                    region=region,
+                    quality=quality,
+                )
+                yield wanted, f"{url_of(base, each)}/frames/{number}/rendered"
 
     def _thumbnail(self, request: Request, uids: Sequence[str], number: int = 1) -> Response:
         media_type = media.check(request, *TYPES)
-        stored = self._image(uids)
-        stored.check_frame(number)
-        size, _ = _viewport(request.query_params.get("viewport"), stored)
-        wanted = PictureWanted(path=stored.path, number=number, media_type=media_type, size=size or _THUMBNAIL)
-        return self._made(wanted)
+        held = self._rooms.holdings.held(*uids)
+
+        def make() -> Response:
+            stored = self._image(held)
+            stored.check_frame(number)
+            size, _ = _viewport(request.query_params.get("viewport"), stored)
+            return self._made(
+                PictureWanted(path=stored.path, number=number, media_type=media_type, size=size or _THUMBNAIL)
+            )
+
+        return validators.of_files(request, self._rooms.base_url(request), held, make)
 
     def _made(self, wanted: PictureWanted) -> Response:
         return Response(b"".join(self._rooms.decoders.picture(wanted)), media_type=wanted.media_type)
 
-    def _image(self, uids: Sequence[str]) -> StoredFile:
+    def _image(self, held: Sequence[Held]) -> StoredFile:
         """The first image of what is named."""
-        for held in self._rooms.holdings.held(*uids):
-            stored = self._rooms.holdings.opened(held)
+        for each in held:
+            stored = self._rooms.holdings.opened(each)
             if stored.has_pixels:
                 return stored
         raise NotFound("there is no image in it, so there is no picture of it")
 
 
+def _chosen(request: Request, *, one: bool) -> tuple[Accepted, str]:
+    """What is accepted, and the media type of the picture or of the pictures. Raises NotAcceptable."""
+    for accepted in media.accepted(request):
+        for media_type in TYPES:
+            if accepted.takes(media_type) and (accepted.several or one):
+                return accepted, media_type
+    multipart = [f'{media.MULTIPART}; type="{each}"' for each in TYPES]
+    raise media.refused(*(TYPES if one else ()), *multipart)
+
+
 def _one(frames: str) -> int:
     numbers = frame_numbers(frames)
     if len(numbers) > 1:
-        raise BadQuery("frames: several are not allowed; allowed: one frame in a picture")
+        raise BadQuery("frames: several are not allowed; allowed: one frame for a thumbnail")
     return numbers[0]
 
 

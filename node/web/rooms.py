@@ -147,6 +147,13 @@ def check_uids(*uids: str) -> None:
             raise BadQuery(f"{name}: this is not a UID (PS3.5 9.1)")
 
 
+def url_of(base: str, held: Held) -> str:
+    """Where the instance is, below `base`."""
+    return (
+        f"{base}/studies/{held.study_instance_uid}/series/{held.series_instance_uid}/instances/{held.sop_instance_uid}"
+    )
+
+
 def _not_usable(held: Held, why: str) -> NotUsable:
     log.error("stored object not usable", sop=held.sop_instance_uid, study=held.study_instance_uid, problem=why)
     return NotUsable(f"instance {held.sop_instance_uid} is not what was stored: {why}; nothing of it is given out")

@@ -74,7 +74,11 @@ class Storing:
             raise
         finally:
             await run_in_threadpool(receiving.end)
-        return receiving.answer(self._rooms.base_url(request), media_type)
+        minimal = _preferred(request) == "minimal"
+        answer = receiving.answer(self._rooms.base_url(request), media_type, minimal=minimal)
+        if _preferred(request):
+            answer.headers["Preference-Applied"] = f"return={_preferred(request)}"
+        return answer
 
     def _passage(self, request: Request) -> Passage:
         address = request.client.host if request.client is not None else ""
@@ -99,6 +103,15 @@ class Storing:
 def _user(request: Request) -> str:
     person = person_of(request)
     return person.name if person is not None else ""
+
+
+def _preferred(request: Request) -> str:
+    """How much the answer shall tell (Prefer: return=…, RFC 7240 4.2): minimal, representation, or "" not said."""
+    for said in ",".join(request.headers.getlist("prefer")).split(","):
+        name, _, value = said.partition(";")[0].partition("=")
+        if name.strip().lower() == "return" and value.strip().strip('"') in ("minimal", "representation"):
+            return value.strip().strip('"')
+    return ""
 
 
 async def _batches(request: Request, limit: int) -> AsyncIterator[bytes]:
@@ -192,13 +205,20 @@ class _Receiving:
 
     # ---------------------------------------------------------------- the answer (PS3.18 10.5.3)
 
-    def answer(self, base: str, media_type: str) -> Response:
-        """The Store Instances Response, and the code that sums it up."""
+    def answer(self, base: str, media_type: str, *, minimal: bool = False) -> Response:
+        """The Store Instances Response, and the code that sums it up.
+
+        minimal: without the instances that are stored and give nothing to say.
+        """
         if not self.stored and not self.failed:
             raise BadQuery("the body holds no instance")
         sequences = {
             "00081198": [_failed(each.found, each.reason) for each in self.failed if each.found is not None],
-            "00081199": [_stored(found, accepted, base) for found, accepted in self.stored],
+            "00081199": [
+                _stored(found, accepted, base)
+                for found, accepted in self.stored
+                if not minimal or accepted.outcome is Outcome.KEPT_ASIDE
+            ],
             "0008119A": [{"00081197": _number(each.reason)} for each in self.failed if each.found is None],
         }
         body = {tag: {"vr": "SQ", "Value": items} for tag, items in sequences.items() if items}

@@ -10,10 +10,11 @@ Window = tuple[float, float, str]
 
 @dataclass(frozen=True, slots=True)
 class FrameWanted:
-    """A frame's values, uncompressed."""
+    """A frame's values: uncompressed, or in one of the lossless transfer syntaxes of `ai.encoding`."""
 
     path: Path
     number: int
+    transfer_syntax_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,28 +38,20 @@ def path(service: WebService) -> str:
     return re.sub(r"\{([^}]+)\}", lambda found: values[found[1]], service.resource)
 
 
-def produced(service: WebService) -> list[str]:
-    """What it gives of an uncompressed image."""
-    if not service.resource.endswith("/frames/{frames}"):
-        return list(service.produces)
-    compressed = set(media.OF_SYNTAX.values())
-    return [each for each in service.produces if not compressed & {each, each.partition("type=")[2]}]
-
-
 @pytest.mark.parametrize("service", SERVICES, ids=lambda each: f"{each.method} {each.resource}")
 def test_the_claimed_media_types_are_the_ones_there_are(served: Web, service: WebService) -> None:
     """A request for something else is told what there is."""
     answer = served.ask(service.method, path(service), "text/never", b"" if service.method == "POST" else None)
     assert answer.status == 406
     allowed = {each.replace('"', "") for each in answer.error.split("allowed: ")[1].split(", ")}
-    claimed = set(produced(service))
+    claimed = set(service.produces)
     assert claimed <= allowed
     assert allowed - claimed <= {media.DICOM_JSON}, "the answer names what the statement does not"
 
 
 @pytest.mark.parametrize("service", [each for each in SERVICES if each.method == "GET"], ids=lambda each: each.resource)
 def test_every_claimed_resource_gives_each_claimed_media_type(served: Web, service: WebService) -> None:
-    for media_type in produced(service):
+    for media_type in service.produces:
         answer = served.get(path(service), re.sub(r"type=(.+)", r'type="\1"', media_type))
         assert answer.status == 200, f"{media_type}: {answer.body[:200]!r}"
         assert media_type.partition(";")[0].split("+")[-1].split("/")[-1] in answer.headers["Content-Type"]

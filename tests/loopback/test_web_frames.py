@@ -143,7 +143,7 @@ def test_frames_that_are_not_there(served: Web, frames: str, status: int) -> Non
 
 
 def test_a_media_type_that_cannot_be_given_is_refused_with_those_that_can(served: Web) -> None:
-    answer = served.get(f"{path_of(view())}/frames/1", 'multipart/related; type="image/jp2"')
+    answer = served.get(f"{path_of(view())}/frames/1", 'multipart/related; type="image/webp"')
     assert answer.status == 406
     assert "application/octet-stream" in answer.error
 

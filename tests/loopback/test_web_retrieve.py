@@ -12,6 +12,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import (
+    JPEG2000,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
@@ -60,7 +61,7 @@ def test_a_compressed_instance_comes_in_its_own_syntax_where_that_is_accepted(se
         "application/dicom; transfer-syntax=*",
         f"application/dicom; transfer-syntax={JPEGLSLossless}",
         f'text/html, application/dicom; transfer-syntax="{JPEGLSLossless}"; q=0.1',
-        "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.90, application/dicom; transfer-syntax=*; q=0.5",
+        f"application/dicom; transfer-syntax={JPEG2000}, application/dicom; transfer-syntax=*; q=0.5",
     ):
         assert served.get(path_of(dataset), accept).body == stored(served, dataset), accept
     got = served.client.retrieve_instance(JLS, f"{JLS}.0", f"{JLS}.1")
@@ -107,7 +108,7 @@ def test_an_object_without_pixels_is_written_anew(tmp_path: Path) -> None:
 
 
 def test_a_syntax_that_cannot_be_made_is_refused_with_those_that_can(served: Web) -> None:
-    answer = served.get(path_of(in_jpeg_ls()), "application/dicom; transfer-syntax=1.2.840.10008.1.2.4.90")
+    answer = served.get(path_of(in_jpeg_ls()), f"application/dicom; transfer-syntax={JPEG2000}")
     assert answer.status == 406
     assert JPEGLSLossless in answer.error
     assert EXPLICIT in answer.error
