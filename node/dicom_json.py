@@ -6,12 +6,15 @@ import base64
 import json
 import math
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.tag import BaseTag
+
+from node.header import Known, converted, remembered_by
 
 #: Longer binary values are links in metadata.
 INLINE_BYTES = 1024
@@ -74,6 +77,9 @@ def _element(dataset: Dataset, tag: BaseTag | int, link: Link | None, path: str)
     if tag == _CHARACTER_SET:
         return {"vr": "CS", "Value": ["ISO_IR 192"]}  # JSON is UTF-8, whatever the data set was
     raw: Any = dataset.get_item(tag)
+    known = remembered_by(dataset, raw) if link is None else None
+    if known is not None:
+        return _remembered(known)
     here = f"{path}{int(tag):08X}"
     if isinstance(raw, RawDataElement) and raw.value is None and raw.length:
         return {"vr": raw.VR or "UN", "BulkDataURI": link(here)} if link else None  # left in the file when it was read
@@ -81,6 +87,15 @@ def _element(dataset: Dataset, tag: BaseTag | int, link: Link | None, path: str)
         return _converted(dataset[tag], link, here)
     except _UNREADABLE:
         return _as_written(raw)
+
+
+@lru_cache(2048)
+def _remembered(known: Known) -> dict[str, Any] | None:
+    try:
+        return _converted(converted(known), None, "")
+    except _UNREADABLE:
+        tag, vr, value, *_ = known
+        return _as_written(RawDataElement(BaseTag(tag), vr, len(value), value, 0, True, True))
 
 
 def _converted(element: DataElement, link: Link | None, path: str) -> dict[str, Any] | None:

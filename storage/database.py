@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from storage import migrations
 
@@ -36,7 +36,6 @@ class Database:
 
     def __init__(self, engine: Engine, joined: Session | None = None) -> None:
         self.engine = engine
-        self._sessions = sessionmaker(engine, expire_on_commit=False)
         self._joined = joined
 
     def create_schema(self) -> None:
@@ -73,7 +72,7 @@ class Database:
             yield self._joined
         else:
             try:
-                with self._sessions.begin() as session:
+                with Session(self.engine, expire_on_commit=False) as session, session.begin():
                     yield session
             except DBAPIError as error:
                 if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):

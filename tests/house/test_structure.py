@@ -34,6 +34,7 @@ BORDERS = {
     "node/dimse/ups.py": "every request gets a status",
     "node/dimse/upper.py": "whatever a peer sends ends its association and no other",
     "node/examinations/worklist.py": "one failed round must not end the rounds",
+    "node/header.py": "the parser meets whatever a sender made",
     "node/housekeeping.py": "one failed round must not end the rounds",
     "node/intake.py": "the parser meets whatever a sender made",
     "node/part10.py": "the parser meets whatever a sender made",
