@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.tag import BaseTag
 
-from node.header import Known, converted, remembered_by
+from node.header import Header, Known, converted
 
 #: Longer binary values are links in metadata.
 INLINE_BYTES = 1024
@@ -38,7 +38,11 @@ Link = Callable[[str], str]
 
 def attributes(dataset: Dataset, link: Link | None = None, tags: Iterable[int] | None = None) -> dict[str, Any]:
     """The data set, or these `tags` of it, as DICOM JSON, text in UTF-8. Without `link` binary values are left out."""
-    return _item(dataset, link, "", dataset.keys() if tags is None else (tag for tag in sorted(tags) if tag in dataset))
+    return _item(dataset, link, "", dataset.keys() if tags is None else _present(dataset, tags))
+
+
+def _present(dataset: Dataset, tags: Iterable[int]) -> list[int]:
+    return sorted({int(tag) for tag in dataset.keys()}.intersection(tags))  # noqa: SIM118  (its elements are no keys)
 
 
 def encoded(content: Any) -> bytes:
@@ -66,8 +70,10 @@ def _tag(text: str) -> int:
 
 def _item(dataset: Dataset, link: Link | None, path: str, tags: Iterable[BaseTag | int]) -> dict[str, Any]:
     found = {}
+    recall = dataset.known if link is None and isinstance(dataset, Header) else None
     for tag in tags:
-        element = _element(dataset, tag, link, path)
+        known = recall(int(tag)) if recall is not None and tag != _CHARACTER_SET else None
+        element = _remembered(known) if known is not None else _element(dataset, tag, link, path)
         if element is not None:
             found[f"{int(tag):08X}"] = element
     return found
@@ -77,9 +83,6 @@ def _element(dataset: Dataset, tag: BaseTag | int, link: Link | None, path: str)
     if tag == _CHARACTER_SET:
         return {"vr": "CS", "Value": ["ISO_IR 192"]}  # JSON is UTF-8, whatever the data set was
     raw: Any = dataset.get_item(tag)
-    known = remembered_by(dataset, raw) if link is None else None
-    if known is not None:
-        return _remembered(known)
     here = f"{path}{int(tag):08X}"
     if isinstance(raw, RawDataElement) and raw.value is None and raw.length:
         return {"vr": raw.VR or "UN", "BulkDataURI": link(here)} if link else None  # left in the file when it was read

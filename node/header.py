@@ -7,7 +7,7 @@ than everything else that is done with a small object together.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, MutableSequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _PIXEL_DATA = 0x7FE00010
+_PRIVATE = 0x00010000  # PS3.5 7.8: the group is odd
 _BEGINNING = 64 * 1024  # where nearly every header ends; one that does not is read from all there is
 _LONGEST = 1024  # bytes of a value that is worth remembering
 _REMEMBERED = 8192  # values; with their keys some 20 MB at the most
@@ -59,32 +60,37 @@ class Header(Dataset):
         implicit, little = read.original_encoding
         self.set_original_encoding(implicit, little, read.original_character_set)
         self._elements = elements
+        self._known = _known(elements, self.original_character_set)
+
+    def known(self, number: int) -> Known | None:
+        """The key by which the meaning of an element is remembered; None where it may not be, or is not there."""
+        return self._known.get(number)
 
     def get(self, key: Any, default: Any = None) -> Any:
         """As pydicom's, and with its errors."""
         number = tag_for_keyword(key) if isinstance(key, str) else None
         if number is None:
             return super().get(key, default)
-        element = self._elements.get(number)  # type: ignore[call-overload]  # a tag is a number
-        if element is None:
-            return default
-        known = remembered_by(self, element)
-        return super().get(key, default) if known is None else _value(known)
+        known = self._known.get(number)
+        if known is not None:
+            return _value(known)
+        return super().get(key, default) if number in self._elements else default
 
 
 #: What a raw element's meaning follows from: tag, VR, value, encoding of the data set, character sets.
 Known = tuple[int, str | None, bytes, bool, bool, Hashable]
 
 
-def remembered_by(dataset: Dataset, element: object) -> Known | None:
-    """The key by which the meaning of one of the data set's elements may be remembered; None: it may not."""
-    if not isinstance(element, RawDataElement):
-        return None
-    tag, vr, _, value, _, implicit, little = element[:7]
-    if vr not in _SELF_CONTAINED or value is None or len(value) > _LONGEST or tag.is_private:
-        return None
-    sets = dataset.original_character_set
-    return int(tag), vr, value, implicit, little, sets if isinstance(sets, str) else tuple(sets)
+def _known(elements: Mapping[BaseTag, Any], character_sets: str | MutableSequence[str]) -> dict[int, Known]:
+    """The keys of the elements whose meaning may be remembered, by their tags."""
+    sets = character_sets if isinstance(character_sets, str) else tuple(character_sets)
+    return {
+        int(tag): (int(tag), raw.VR, raw.value, raw.is_implicit_VR, raw.is_little_endian, sets)
+        for tag, raw in elements.items()
+        if isinstance(raw, RawDataElement) and raw.VR in _SELF_CONTAINED
+        if raw.value is not None and len(raw.value) <= _LONGEST
+        if not tag & _PRIVATE
+    }
 
 
 def converted(known: Known) -> DataElement:

@@ -73,15 +73,7 @@ class Index:
     def hasten(self, study_instance_uid: str, due_at: datetime) -> None:
         """A study that still receives counts as whole at `due_at`, if that is sooner."""
         with self._database.transaction() as session:
-            session.execute(
-                update(schema.StudyRow)
-                .where(
-                    schema.StudyRow.study_instance_uid == study_instance_uid,
-                    schema.StudyRow.state == StudyState.RECEIVING.value,
-                    schema.StudyRow.due_at > due_at,
-                )
-                .values(due_at=due_at)
-            )
+            arrivals.hasten(session.connection(), study_instance_uid, due_at)
 
     def instance(self, sop_instance_uid: str) -> records.Instance | None:
         """The instance with this UID."""
