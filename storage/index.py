@@ -49,7 +49,7 @@ class Index:
         the instance is to be read and none of those before was more urgent. forward_to: destinations that get it.
         """
         try:
-            with self._database.transaction() as session:
+            with self._database.writing() as session:
                 arrivals.add(session.connection(), instance, due_at, priority)
                 Forwards.add(session, instance, forward_to)
                 if entry is not None:
@@ -72,7 +72,7 @@ class Index:
 
     def hasten(self, study_instance_uid: str, due_at: datetime) -> None:
         """A study that still receives counts as whole at `due_at`, if that is sooner."""
-        with self._database.transaction() as session:
+        with self._database.writing() as session:
             arrivals.hasten(session.connection(), study_instance_uid, due_at)
 
     def instance(self, sop_instance_uid: str) -> records.Instance | None:
