@@ -60,6 +60,7 @@ class Arriving(io.BytesIO):
         if self._file is None:
             raise OutOfResources("the data set was given up")
         try:
+            self._file.finish()
             return self._file, memoryview(self._file.view())[self._prefix_bytes :]
         except OSError as error:
             raise _out_of_resources(error) from error

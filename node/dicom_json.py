@@ -6,12 +6,15 @@ import base64
 import json
 import math
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.errors import BytesLengthException
 from pydicom.tag import BaseTag
+
+from node.header import Header, Known, converted
 
 #: Longer binary values are links in metadata.
 INLINE_BYTES = 1024
@@ -35,7 +38,11 @@ Link = Callable[[str], str]
 
 def attributes(dataset: Dataset, link: Link | None = None, tags: Iterable[int] | None = None) -> dict[str, Any]:
     """The data set, or these `tags` of it, as DICOM JSON, text in UTF-8. Without `link` binary values are left out."""
-    return _item(dataset, link, "", dataset.keys() if tags is None else (tag for tag in sorted(tags) if tag in dataset))
+    return _item(dataset, link, "", dataset.keys() if tags is None else _present(dataset, tags))
+
+
+def _present(dataset: Dataset, tags: Iterable[int]) -> list[int]:
+    return sorted({int(tag) for tag in dataset.keys()}.intersection(tags))  # noqa: SIM118  (its elements are no keys)
 
 
 def linked(dataset: Dataset) -> list[str]:
@@ -75,8 +82,10 @@ def _tag(text: str) -> int:
 
 def _item(dataset: Dataset, link: Link | None, path: str, tags: Iterable[BaseTag | int]) -> dict[str, Any]:
     found = {}
+    recall = dataset.known if link is None and isinstance(dataset, Header) else None
     for tag in tags:
-        element = _element(dataset, tag, link, path)
+        known = recall(int(tag)) if recall is not None and tag != _CHARACTER_SET else None
+        element = _remembered(known) if known is not None else _element(dataset, tag, link, path)
         if element is not None:
             found[f"{int(tag):08X}"] = element
     return found
@@ -93,6 +102,15 @@ def _element(dataset: Dataset, tag: BaseTag | int, link: Link | None, path: str)
         return _converted(dataset[tag], link, here)
     except _UNREADABLE:
         return _as_written(raw)
+
+
+@lru_cache(2048)
+def _remembered(known: Known) -> dict[str, Any] | None:
+    try:
+        return _converted(converted(known), None, "")
+    except _UNREADABLE:
+        tag, vr, value, *_ = known
+        return _as_written(RawDataElement(BaseTag(tag), vr, len(value), value, 0, True, True))
 
 
 def _converted(element: DataElement, link: Link | None, path: str) -> dict[str, Any] | None:

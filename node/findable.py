@@ -49,6 +49,7 @@ KEPT: Mapping[Level, frozenset[str]] = {
     Level.SERIES: tags(_SERIES),
     Level.INSTANCE: tags(_INSTANCE),
 }
+_NUMBERS = {level: sorted(int(tag, 16) for tag in tags) for level, tags in KEPT.items()}
 #: What is counted or known of a level, and not in any one data set.
 RETRIEVE_URL, INSTANCE_AVAILABILITY = "00081190", "00080056"
 MODALITIES_IN_STUDY, SOP_CLASSES_IN_STUDY = "00080061", "00080062"
@@ -62,7 +63,7 @@ COMPUTED: Mapping[Level, frozenset[str]] = {
 
 def entry(dataset: Dataset) -> Entry:
     """What searches find of an instance, whose UIDs are already checked."""
-    study, series, instance = (dicom_json.attributes(dataset, tags=_numbers(level)) for level in Level)
+    study, series, instance = (dicom_json.attributes(dataset, tags=_NUMBERS[level]) for level in Level)
     return Entry(
         study_instance_uid=str(dataset.StudyInstanceUID),
         series_instance_uid=str(dataset.SeriesInstanceUID),
@@ -77,10 +78,6 @@ def entry(dataset: Dataset) -> Entry:
         series=series,
         instance=instance,
     )
-
-
-def _numbers(level: Level) -> list[int]:
-    return [int(tag, 16) for tag in KEPT[level]]
 
 
 def _text(dataset: Dataset, keyword: str) -> str:

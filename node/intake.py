@@ -7,20 +7,14 @@ does `accept` return. The encoded data set is written as it came.
 from __future__ import annotations
 
 import hashlib
-import io
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filereader import read_dataset
-from pydicom.tag import BaseTag
-from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
+from pydicom.dataset import Dataset
 
-from ai import deflated
 from ai.eligibility import EligibilityRules, judge_view
 from ai.exam import View
 from node import completeness, findable, logs, routing
@@ -35,6 +29,7 @@ from node.errors import (
     RefusedByRule,
     UnsupportedSOPClass,
 )
+from node.header import read_header
 from node.identity import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from node.room import Room
 from node.routing import Router
@@ -45,12 +40,8 @@ from storage.objects import NewObject, ObjectStore, Written, is_valid_uid
 from storage.outbox import Outbox
 from storage.records import Aside, Entry, Instance, Priority
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
 log = logs.get(__name__)
 
-_PIXEL_DATA = 0x7FE00010
 _COUNTS = EligibilityRules()  # an image that no model could read does not count towards the four views
 _ATTEMPTS = 3  # of the index transaction, when another receiver indexed the same study or instance meanwhile
 
@@ -267,58 +258,6 @@ def understood(incoming: Incoming) -> Understood:
         raise
     except Exception as error:
         raise NotUnderstood(f"an element of the data set cannot be read: {type(error).__name__}") from error
-
-
-def read_header(encoded: memoryview, transfer_syntax_uid: str) -> Dataset:
-    """The data set up to its pixel data. Raises NotUnderstood."""
-    syntax = UID(transfer_syntax_uid)
-    try:
-        deflates = syntax == DeflatedExplicitVRLittleEndian
-        content = deflated.inflate(encoded, deflated.MOST_HEADER_BYTES)[0] if deflates else encoded
-        header = read_dataset(
-            io.BufferedReader(_Memory(content)),
-            syntax.is_implicit_VR,
-            syntax.is_little_endian,
-            stop_when=_at_pixel_data,
-        )
-        header.file_meta = FileMetaDataset()
-        header.file_meta.TransferSyntaxUID = syntax
-    except Exception as error:
-        raise NotUnderstood(f"the data set cannot be parsed as {syntax.name}: {type(error).__name__}") from error
-    return header
-
-
-class _Memory(io.RawIOBase):
-    """Bytes in memory to read from without a copy of all of them, as BytesIO makes."""
-
-    def __init__(self, content: bytes | memoryview) -> None:
-        self._content = memoryview(content)
-        self._position = 0
-
-    def readable(self) -> bool:
-        """It is."""
-        return True
-
-    def seekable(self) -> bool:
-        """It is."""
-        return True
-
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """The next bytes."""
-        into = memoryview(buffer).cast("B")
-        count = max(0, min(len(into), len(self._content) - self._position))
-        into[:count] = self._content[self._position : self._position + count]
-        self._position += count
-        return count
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go elsewhere."""
-        self._position = offset + (0, self._position, len(self._content))[whence]
-        return self._position
-
-
-def _at_pixel_data(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-    return int(tag) >= _PIXEL_DATA
 
 
 def _check_uids(header: Dataset, incoming: Incoming) -> None:

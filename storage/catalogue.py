@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, literal, select, union_all, update
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, literal, select, union_all, update
+from sqlalchemy.orm import InstrumentedAttribute
 
 from storage.database import Database
 from storage.records import Entry, Held
@@ -44,6 +44,15 @@ _COLUMNS: Mapping[str, InstrumentedAttribute[str]] = {
     "series_attributes": FoundSeriesRow.attributes,
     "instance_attributes": FoundInstanceRow.attributes,
 }
+# Of every instance that comes; see `storage.arrivals`.
+_STUDIES, _SERIES, _INSTANCES = table(FoundStudyRow), table(FoundSeriesRow), table(FoundInstanceRow)
+_STUDY = select(_STUDIES).where(_STUDIES.c.study_instance_uid == bindparam("uid"))
+_ADD_STUDY, _ADD_SERIES, _ADD_INSTANCE = insert(_STUDIES), insert(_SERIES), insert(_INSTANCES)
+_CHANGE_STUDY = update(_STUDIES).where(_STUDIES.c.study_instance_uid == bindparam("uid"))
+_HAS_SERIES = select(literal(1)).where(
+    _SERIES.c.series_instance_uid == bindparam("series"), _SERIES.c.study_instance_uid == bindparam("study")
+)
+_HAS_INSTANCE = select(literal(1)).where(_INSTANCES.c.sop_instance_uid == bindparam("uid"))
 _LEVEL_OF = {FoundStudyRow: Level.STUDY, FoundSeriesRow: Level.SERIES, FoundInstanceRow: Level.INSTANCE}
 
 
@@ -89,20 +98,19 @@ class Catalogue:
     def add(self, entry: Entry) -> None:
         """Make an instance findable; one that already is stays as it is. Call it in the transaction that indexes it."""
         with self._database.transaction() as session:
-            instances = table(FoundInstanceRow)
-            if _has(session, instances.c.sop_instance_uid == entry.sop_instance_uid):
+            connection = session.connection()
+            if connection.execute(_HAS_INSTANCE, {"uid": entry.sop_instance_uid}).first() is not None:
                 return
-            _add_study(session, entry)
-            _add_series(session, entry)
-            session.execute(
-                insert(instances).values(
-                    sop_instance_uid=entry.sop_instance_uid,
-                    study_instance_uid=entry.study_instance_uid,
-                    series_instance_uid=entry.series_instance_uid,
-                    sop_class_uid=entry.sop_class_uid,
-                    attributes=_text(entry.instance),
-                )
-            )
+            _add_study(connection, entry)
+            _add_series(connection, entry)
+            row = {
+                "sop_instance_uid": entry.sop_instance_uid,
+                "study_instance_uid": entry.study_instance_uid,
+                "series_instance_uid": entry.series_instance_uid,
+                "sop_class_uid": entry.sop_class_uid,
+                "attributes": _text(entry.instance),
+            }
+            connection.execute(_ADD_INSTANCE, row)
 
     def forget(self, study_instance_uid: str) -> None:
         """Remove a study from what is found."""
@@ -194,48 +202,33 @@ def _held(row: type[InstanceRow] | type[ResultObjectRow]) -> Sequence[Instrument
     return (*uids, row.path, row.sha256, row.size_bytes)
 
 
-def _add_study(session: Session, entry: Entry) -> None:
+def _add_study(connection: Connection, entry: Entry) -> None:
     """Insert the study; of one that is there only what it lacked is added."""
-    studies = table(FoundStudyRow)
-    of_study = studies.c.study_instance_uid == entry.study_instance_uid
-    row = session.execute(select(studies).where(of_study)).first()
+    of_study = {"uid": entry.study_instance_uid}
+    row = connection.execute(_STUDY, of_study).first()
+    columns = ("patient_id", "patient_name", "accession_number", "study_date")
     if row is None:
-        session.execute(
-            insert(studies).values(
-                study_instance_uid=entry.study_instance_uid,
-                patient_id=entry.patient_id,
-                patient_name=entry.patient_name,
-                accession_number=entry.accession_number,
-                study_date=entry.study_date,
-                attributes=_text(entry.study),
-            )
-        )
+        new = {name: getattr(entry, name) for name in ("study_instance_uid", *columns)}
+        connection.execute(_ADD_STUDY, {**new, "attributes": _text(entry.study)})
         return
     held = json.loads(row.attributes)
     both = {**entry.study, **{tag: element for tag, element in held.items() if _filled(element)}}
     if both == held:
         return
-    columns = ("patient_id", "patient_name", "accession_number", "study_date")
     filled = {name: getattr(row, name) or getattr(entry, name) for name in columns}
-    session.execute(update(studies).where(of_study).values(attributes=_text(both), **filled))
+    connection.execute(_CHANGE_STUDY, {**of_study, **filled, "attributes": _text(both)})
 
 
-def _add_series(session: Session, entry: Entry) -> None:
-    series = table(FoundSeriesRow)
-    same = series.c.series_instance_uid == entry.series_instance_uid
-    if not _has(session, same, series.c.study_instance_uid == entry.study_instance_uid):
-        session.execute(
-            insert(series).values(
-                series_instance_uid=entry.series_instance_uid,
-                study_instance_uid=entry.study_instance_uid,
-                modality=entry.modality,
-                attributes=_text(entry.series),
-            )
-        )
-
-
-def _has(session: Session, *conditions: ColumnElement[bool]) -> bool:
-    return session.execute(select(literal(1)).where(*conditions)).first() is not None
+def _add_series(connection: Connection, entry: Entry) -> None:
+    of_series = {"series": entry.series_instance_uid, "study": entry.study_instance_uid}
+    if connection.execute(_HAS_SERIES, of_series).first() is None:
+        row = {
+            "series_instance_uid": entry.series_instance_uid,
+            "study_instance_uid": entry.study_instance_uid,
+            "modality": entry.modality,
+            "attributes": _text(entry.series),
+        }
+        connection.execute(_ADD_SERIES, row)
 
 
 def _filled(element: Mapping[str, Any]) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session
 
 from storage import migrations
+
+_TURN_S = 30.0  # as long as a connection waits for SQLite's own lock
 
 
 class SchemaMismatch(RuntimeError):
@@ -36,8 +39,8 @@ class Database:
 
     def __init__(self, engine: Engine, joined: Session | None = None) -> None:
         self.engine = engine
-        self._sessions = sessionmaker(engine, expire_on_commit=False)
         self._joined = joined
+        self._turn = threading.Lock()
 
     def create_schema(self) -> None:
         """Bring the database to the present schema, from nothing or from an earlier one; every row is kept.
@@ -73,12 +76,27 @@ class Database:
             yield self._joined
         else:
             try:
-                with self._sessions.begin() as session:
+                with Session(self.engine, expire_on_commit=False) as session, session.begin():
                     yield session
             except DBAPIError as error:
                 if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
                     raise DatabaseUnavailable(str(error.orig)) from error
                 raise
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A transaction that writes, and in SQLite waits its turn among those of this process that say so too.
+
+        SQLite itself lets who comes while another writes look again after a sleep, of up to 100 ms.
+        """
+        waits = self._joined is None and self.engine.dialect.name == "sqlite"
+        has_turn = waits and self._turn.acquire(timeout=_TURN_S)  # else SQLite says what is wrong
+        try:
+            with self.transaction() as session:
+                yield session
+        finally:
+            if has_turn:
+                self._turn.release()
 
     def joining(self, session: Session) -> Database:
         """This database, working inside `session`'s transaction."""

@@ -9,13 +9,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
 
-from sqlalchemy import ColumnElement, case, delete, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, case, delete, insert, select, true, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from storage import records, rows, schema, schema_watch
+from storage import arrivals, records, rows, schema, schema_watch
 from storage.catalogue import Catalogue
 from storage.database import Database
 from storage.forwards import Forwards
@@ -53,11 +52,8 @@ class Index:
         the instance is to be read and none of those before was more urgent. forward_to: destinations that get it.
         """
         try:
-            with self._database.transaction() as session:
-                session.execute(insert(schema.table(schema.InstanceRow)).values(**asdict(instance)))
-                views = self._standard_views(session, instance.study_instance_uid)
-                self._reopen(session, instance, due_at(views) if instance.to_read else None, priority)
-                self._event(session, _received(instance))
+            with self._database.writing() as session:
+                arrivals.add(session.connection(), instance, due_at, priority)
                 Forwards.add(session, instance, forward_to)
                 if entry is not None:
                     Catalogue(self._database.joining(session)).add(entry)
@@ -68,41 +64,7 @@ class Index:
     def standard_views(self, study_instance_uid: str) -> frozenset[str]:
         """The standard views that a study holds."""
         with self._database.transaction() as session:
-            return self._standard_views(session, study_instance_uid)
-
-    @staticmethod
-    def _standard_views(session: Session, study_instance_uid: str) -> frozenset[str]:
-        present = select(schema.InstanceRow.standard_view).where(
-            schema.InstanceRow.study_instance_uid == study_instance_uid, schema.InstanceRow.standard_view != ""
-        )
-        return frozenset(session.scalars(present))
-
-    @staticmethod
-    def _reopen(
-        session: Session, instance: records.Instance, due_at: datetime | None, priority: records.Priority
-    ) -> None:
-        studies = schema.table(schema.StudyRow)
-        changed: dict[str, Any] = {"last_received_at": instance.received_at, "changed_at": instance.received_at}
-        if due_at is not None and session.get(FetchedPriorRow, instance.study_instance_uid) is not None:
-            due_at = None
-        if due_at is not None:
-            changed |= {"state": StudyState.RECEIVING.value, "due_at": due_at, "priority": int(priority)}
-        before = studies.c.state == StudyState.STORED.value, studies.c.priority > int(priority)
-        kept = {} if due_at is None else {"priority": case((or_(*before), int(priority)), else_=studies.c.priority)}
-        of_study = studies.c.study_instance_uid == instance.study_instance_uid
-        done = session.execute(update(studies).where(of_study).values(**{**changed, **kept}))
-        if done.rowcount:  # type: ignore[attr-defined]
-            return
-        first = {
-            "study_instance_uid": instance.study_instance_uid,
-            "state": StudyState.STORED.value,
-            "first_received_at": instance.received_at,
-            "patient_id": instance.patient_id,
-            "issuer_of_patient_id": instance.issuer_of_patient_id,
-            "accession_number": instance.accession_number,
-            "study_date": instance.study_date,
-        }
-        session.execute(insert(studies).values(**{**first, **changed}))
+            return arrivals.standard_views(session.connection(), study_instance_uid)
 
     def expect_prior(self, study_instance_uid: str, prior_of: str, peer: str, now: datetime) -> None:
         """What comes of this study is kept as another's prior, and does not make it an exam to be read."""
@@ -113,16 +75,8 @@ class Index:
 
     def hasten(self, study_instance_uid: str, due_at: datetime) -> None:
         """A study that still receives counts as whole at `due_at`, if that is sooner."""
-        with self._database.transaction() as session:
-            session.execute(
-                update(schema.StudyRow)
-                .where(
-                    schema.StudyRow.study_instance_uid == study_instance_uid,
-                    schema.StudyRow.state == StudyState.RECEIVING.value,
-                    schema.StudyRow.due_at > due_at,
-                )
-                .values(due_at=due_at)
-            )
+        with self._database.writing() as session:
+            arrivals.hasten(session.connection(), study_instance_uid, due_at)
 
     def instance(self, sop_instance_uid: str) -> records.Instance | None:
         """The instance with this UID."""
@@ -379,14 +333,3 @@ class Index:
 def _not_forwarded(study_instance_uid: str | InstrumentedAttribute[str]) -> ColumnElement[bool]:
     delivered = ForwardRow.state == DeliveryState.DELIVERED.value
     return (ForwardRow.study_instance_uid == study_instance_uid) & ~delivered
-
-
-def _received(instance: records.Instance) -> records.Event:
-    what = f"{instance.standard_view or 'instance'} {instance.sop_instance_uid}"
-    return records.Event(
-        study_instance_uid=instance.study_instance_uid,
-        revision=0,
-        at=instance.received_at,
-        stage="receive",
-        text=f"received {what} ({instance.size_bytes} bytes) from {instance.calling_ae_title}",
-    )

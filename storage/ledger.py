@@ -91,7 +91,7 @@ class Ledger:
 
     def begin(self, transfer: Transfer, items: Sequence[Item]) -> int:
         """Note a transfer with the first of what it brings; returns its number."""
-        with self._database.transaction() as session:
+        with self._database.writing() as session:
             values = asdict(transfer)
             number = session.scalars(insert(TransferRow).values(**values).returning(TransferRow.id)).one()
             _add(session, number, items)
@@ -99,12 +99,12 @@ class Ledger:
 
     def add(self, number: int, items: Sequence[Item]) -> None:
         """Note more of what a transfer brought."""
-        with self._database.transaction() as session:
+        with self._database.writing() as session:
             _add(session, number, items)
 
     def end(self, number: int, at: datetime, ending: str) -> None:
         """Note how a transfer ended."""
-        with self._database.transaction() as session:
+        with self._database.writing() as session:
             session.execute(update(TransferRow).where(TransferRow.id == number).values(ended_at=at, ending=ending))
 
     def close_open(self, at: datetime, ending: str, began_before: datetime | None = None) -> int:

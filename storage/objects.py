@@ -15,15 +15,16 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
 # PS3.5 9.1: components of digits without leading zeros, separated by dots, at most 64 characters.
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 
-_LARGE = 4 * 1024 * 1024  # of a file that is worth a thread of its own
-_SYNCS = ThreadPoolExecutor(32, "object sync")
+_LARGE = 4 * 1024 * 1024  # bytes that are worth the work of another thread
+_BLOCK = 256 * 1024
+_BESIDE = ThreadPoolExecutor(32, "new object")
 _FAN_OUT = re.compile(r"[0-9a-f]{2}")
 
 
@@ -170,7 +171,10 @@ class ObjectStore:
 
 
 class NewObject:
-    """A file on its way into the store. Whatever happens, `discard` closes it; what was not committed is gone then."""
+    """A file on its way into the store. Whatever happens, `discard` closes it; what was not committed is gone then.
+
+    What takes time beside the bytes' coming is done meanwhile by other threads: the digest, and the way to the disk.
+    """
 
     def __init__(self, folder: Path, temporary_file: tuple[int, str], published: Callable[[Written], None]) -> None:
         """published: called with the file in its place, before `commit` returns; what it raises `commit` raises."""
@@ -179,10 +183,26 @@ class NewObject:
         self._published = published
         self._temporary = Path(temporary)
         self._file = os.fdopen(handle, "w+b")
+        self._size_bytes = 0
+        self._digest = hashlib.sha256()
+        self._digested = 0  # bytes
+        self._following: Future[None] | None = None
+        self._synced: Future[None] | None = None
 
     def write(self, chunk: bytes | memoryview) -> None:
         """More of it. Raises OSError when the disk refuses."""
         self._file.write(chunk)
+        self._size_bytes += len(chunk)
+        is_free = self._following is None or self._following.done()
+        if is_free and self._size_bytes - self._digested >= _LARGE:
+            self._file.flush()
+            self._following = _BESIDE.submit(self._follow, self._size_bytes)
+
+    def finish(self) -> None:
+        """Nothing more will be written; it begins to become durable. Raises OSError when the disk refuses."""
+        self._file.flush()
+        if self._synced is None:
+            self._synced = _BESIDE.submit(os.fsync, self._file.fileno())
 
     def view(self) -> mmap.mmap:
         """What was written so far, mapped and not read. Raises OSError."""
@@ -197,31 +217,43 @@ class NewObject:
         for part in (study_instance_uid, name):
             if not is_valid_uid(part):
                 raise ValueError(f"'{part[:80]}' is not a UID (PS3.5 9.1) and may not name a file")
-        self._file.flush()
-        if self._file.tell() < _LARGE:
-            sha256 = self._sha256()
-            os.fsync(self._file.fileno())
-        else:  # the digest takes as long as the disk, so it is made meanwhile
-            synced = _SYNCS.submit(os.fsync, self._file.fileno())
-            try:
-                sha256 = self._sha256()
-            finally:
-                synced.result()
+        self.finish()
+        sha256 = self._sha256()
         relative = relative_path(study_instance_uid, f"{name}-{sha256[:16]}{suffix}")
+        if self._synced is not None:
+            self._synced.result()
         _publish(self._temporary, self._folder / relative)
-        written = Written(relative, sha256, self._file.tell())
+        written = Written(relative, sha256, self._size_bytes)
         self._published(written)
         return written
 
-    def _sha256(self) -> str:
-        self._file.seek(0)
-        return hashlib.file_digest(self._file, "sha256").hexdigest()
-
     def discard(self) -> None:
         """Close it, and remove it unless it was committed."""
+        wait([each for each in (self._following, self._synced) if each is not None])  # they use the descriptor
         with contextlib.suppress(OSError):  # of what a full disk did not take
             self._file.close()
         self._temporary.unlink(missing_ok=True)
+
+    def _sha256(self) -> str:
+        if self._following is not None:
+            self._following.result()
+        self._digest_to(self._size_bytes)
+        return self._digest.hexdigest()
+
+    def _follow(self, end: int) -> None:
+        """The digest up to there; the disk begins to write it, so that there is less to wait for at the end."""
+        begin = self._digested
+        self._digest_to(end)
+        os.posix_fadvise(self._file.fileno(), begin, end - begin, os.POSIX_FADV_DONTNEED)
+
+    def _digest_to(self, end: int) -> None:
+        block = memoryview(bytearray(min(_BLOCK, end - self._digested)))
+        while self._digested < end:
+            count = os.preadv(self._file.fileno(), [block[: end - self._digested]], self._digested)
+            if not count:
+                raise OSError("the file is shorter than what was written")
+            self._digest.update(block[:count])
+            self._digested += count
 
 
 def relative_path(study_instance_uid: str, filename: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, literal, select, update
 from sqlalchemy.orm import Session
 
 from storage import records, schema
@@ -24,6 +24,7 @@ _MOVING = (
     *("state", "attempts", "due_at", "last_status", "last_error"),
     *("delivered_at", "asks", "asked_at", "committed_at"),
 )
+_IS_RESULT = select(literal(1)).where(schema.ResultObjectRow.sop_instance_uid == bindparam("uid"))
 
 
 class Outbox:
@@ -35,7 +36,7 @@ class Outbox:
     def is_own_result(self, sop_instance_uid: str) -> bool:
         """Whether the node itself made an object with this UID."""
         with self._database.transaction() as session:
-            return session.get(schema.ResultObjectRow, sop_instance_uid) is not None
+            return session.connection().execute(_IS_RESULT, {"uid": sop_instance_uid}).first() is not None
 
     # ---------------------------------------------------------------- readings and results
 

@@ -38,6 +38,7 @@ _MOST_DRAINED = 4 * 1024 * 1024
 _FAREWELL_S = 1.0  # for the last answer of an association that was ended from elsewhere
 _MOST_IN_MEMORY = 16 * 1024 * 1024  # of a command, or of a data set that is not stored (an identifier)
 _LAST_OF_COMMAND = b"\x03"  # PS3.8 E.2
+_KIND, _MORE_OF_DATA_SET = 0x03, 0x00  # PS3.8 E.2
 _DATA_TRANSFER, _ENDING = "Sta6", "Sta13"  # PS3.8 9.2.1
 
 
@@ -330,6 +331,10 @@ class UpperAssociation(WatchedAssociation):
 
     def received_value(self, context_id: int, value: memoryview) -> None:
         """Hand a value to DIMSE; the data set of a C-STORE goes where it arrives. Raises BadPDU."""
+        arriving = self.dimse.message.data_set if self.dimse.message is not None else None
+        if value[0] & _KIND == _MORE_OF_DATA_SET and isinstance(arriving, Arriving):
+            arriving.write(value[1:])  # all that DIMSE would do; a mammogram has two hundred of these
+            return
         primitive: Any = P_DATA()
         primitive.presentation_data_value_list.append((context_id, value))
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -241,3 +243,43 @@ def test_a_womans_earlier_studies_are_found_by_an_index_and_not_by_looking_at_al
         plan = " ".join(row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}"))
     assert "USING INDEX ix_study_patient_id_issuer_of_patient_id_study_date" in plan
     assert "SCAN" not in plan
+
+
+def test_who_writes_goes_in_turn_also_when_one_of_them_fails(database: Database) -> None:
+    entered, leave = threading.Event(), threading.Event()
+    order: list[str] = []
+
+    def first() -> None:
+        with suppress(RuntimeError), database.writing():
+            entered.set()
+            leave.wait(20)
+            order.append("first")
+            raise RuntimeError
+
+    def second() -> None:
+        with database.writing():
+            order.append("second")
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    threads[0].start()
+    assert entered.wait(20)
+    threads[1].start()
+    threads[1].join(0.2)
+    assert order == []
+    leave.set()
+    for thread in threads:
+        thread.join(20)
+    assert order == ["first", "second"]
+
+
+def test_many_associations_index_at_the_same_time(index: Index) -> None:
+    def add(first: int) -> None:
+        for number in range(first, 80, 8):
+            index.add_instance(instance(number + 1), lambda _views: NOW)
+
+    threads = [threading.Thread(target=add, args=(first,)) for first in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(index.instances(STUDY)) == 80

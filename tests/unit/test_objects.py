@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import random
+import stat
 from pathlib import Path
 
 import pytest
@@ -105,3 +108,49 @@ def test_a_removed_file_takes_its_empty_folder_along(store: ObjectStore) -> None
     store.remove(two.path)
     assert not store.path(two.path).parent.exists()
     assert put(store, b"one").path == one.path
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, 5_000_000, 13_000_001])
+def test_what_comes_in_pieces_is_whole_and_its_digest_is_of_all_of_it(store: ObjectStore, size_bytes: int) -> None:
+    content = random.Random(size_bytes).randbytes(size_bytes)
+    new = store.begin()
+    for at in range(0, size_bytes, 131_000):
+        new.write(memoryview(content)[at : at + 131_000])
+    if size_bytes:
+        assert bytes(new.view()) == content
+    written = new.commit(study_instance_uid=STUDY, name=IMAGE, suffix=".dcm")
+    new.discard()
+    assert written.size_bytes == size_bytes
+    assert written.sha256 == hashlib.sha256(content).hexdigest()
+    assert store.read(written.path, written.sha256) == content
+
+
+def test_a_name_is_given_to_what_is_on_the_disk_and_the_folders_follow(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a power cut the order is all that a test can see: the file, its name, the folders that hold the name."""
+    order, sync, replace = [], os.fsync, Path.replace
+
+    def synced(descriptor: int) -> None:
+        sync(descriptor)
+        order.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "file")
+
+    def replaced(path: Path, to: Path) -> Path:
+        order.append("name")
+        return replace(path, to)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", replaced)
+    put(store, b"x" * 5_000_000)
+    assert order == ["file", "name", "folder", "folder", "folder"]
+
+
+def test_what_is_given_up_while_it_is_on_its_way_to_the_disk_is_gone_and_closed(store: ObjectStore) -> None:
+    before = set(Path("/proc/self/fd").iterdir())
+    new = store.begin()
+    for _ in range(50):
+        new.write(bytes(200_000))
+    new.finish()
+    new.discard()
+    assert list(store.incoming.iterdir()) == []
+    assert set(Path("/proc/self/fd").iterdir()) == before

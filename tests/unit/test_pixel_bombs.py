@@ -22,7 +22,7 @@ from pydicom.uid import HTJ2KLossless, JPEG2000Lossless, JPEGLosslessSV1, JPEGLS
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 from ai.decoding import PixelError, decode, read_image
 from node.exams import header
-from node.intake import read_header
+from node.header import read_header
 from tests.support_pixels import FRAMES, UID, encapsulated, instance, picture
 
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
