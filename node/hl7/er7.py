@@ -81,14 +81,14 @@ class Message:
     def _unescaped(self, text: str) -> str:
         """Without escapes (chapter 2.7); those that format a text, or change its character set, are left out."""
         _, field, repetition, component, subcomponent = self._parsed.separators
-        escape = self._parsed.esc
+        escape = str(self._parsed.esc)
         meant = {"F": field, "R": repetition, "S": component, "T": subcomponent, "E": escape, ".br": "\n"}
 
         def plain(match: re.Match[str]) -> str:
             code = match[1]
             if re.fullmatch(r"X([0-9A-Fa-f]{2})+", code):
                 return bytes.fromhex(code[1:]).decode("latin-1")
-            return meant.get(code, "")
+            return str(meant.get(code, ""))
 
         mark = re.escape(escape)
         return re.sub(f"{mark}([^{mark}]{{0,64}}){mark}", plain, text)
