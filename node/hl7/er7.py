@@ -1,6 +1,7 @@
 """HL7 v2 text ("ER7"): writing segments, and reading messages that others wrote (HL7 v2.5.1, chapter 2).
 
-python-hl7 reads. It does not write here: its escape() leaves separators in the text as they are.
+python-hl7 reads. It does not write here: its escape() leaves separators in the text as they are. Nor does it take
+escapes away: what it cannot take away it logs, and that may be a name.
 """
 
 from __future__ import annotations
@@ -57,23 +58,40 @@ class Message:
         """content: without the framing of MLLP. Raises Unreadable."""
         try:
             self._parsed = hl7.parse(_decoded(content))
-        except (HL7Exception, LookupError, ValueError) as error:
+        except (HL7Exception, LookupError, ValueError, AssertionError) as error:
             raise Unreadable(str(error) if isinstance(error, Unreadable) else "it is no HL7 message") from None
         if not self.get("MSH", 9):
             raise Unreadable("MSH-9, the message's type, is missing")
 
     def get(self, name: str, field: int, component: int = 1, *, repetition: int = 1, occurrence: int = 1) -> str:
         """A component, or its first subcomponent, unescaped; "" where there is none."""
-        return self._part(name, field, component, 1, repetition, occurrence)
+        return self._part(name, field, occurrence, repetition, component, 1)
 
-    def _part(self, name: str, *path: int) -> str:
-        field, component, subcomponent, repetition, occurrence = path
+    def _part(self, name: str, field: int, *path: int) -> str:
+        """path: occurrence of the segment, then repetition, component, subcomponent."""
         try:
-            found = self._parsed.extract_field(name, occurrence, field, repetition, component, subcomponent)
-        except (LookupError, HL7Exception, AttributeError, ValueError):
+            found = self._parsed.segments(name)[path[0] - 1][field]
+            for number in path[1:]:
+                found = (found if number == 1 else "") if isinstance(found, str) else found[number - 1]
+        except (LookupError, HL7Exception):
             return ""
-        text = str(found or "").strip()
+        text = _CONTROL.sub("", self._unescaped(str(found))).strip()  # no database takes them all
         return "" if text == '""' else text  # "" in quotes: the value is deleted (chapter 2.5.3)
+
+    def _unescaped(self, text: str) -> str:
+        """Without escapes (chapter 2.7); those that format a text, or change its character set, are left out."""
+        _, field, repetition, component, subcomponent = self._parsed.separators
+        escape = str(self._parsed.esc)
+        meant = {"F": field, "R": repetition, "S": component, "T": subcomponent, "E": escape, ".br": "\n"}
+
+        def plain(match: re.Match[str]) -> str:
+            code = match[1]
+            if re.fullmatch(r"X([0-9A-Fa-f]{2})+", code):
+                return bytes.fromhex(code[1:]).decode("latin-1")
+            return str(meant.get(code, ""))
+
+        mark = re.escape(escape)
+        return re.sub(f"{mark}([^{mark}]{{0,64}}){mark}", plain, text)
 
     def count(self, name: str) -> int:
         """How many segments of this name there are."""
@@ -100,7 +118,7 @@ class Message:
 def _decoded(content: bytes) -> str:
     """In the character set that its MSH-18 names."""
     header = content.lstrip(b"\r\n").split(b"\r", 1)[0].split(b"\n", 1)[0]
-    if not re.match(rb"MSH[^\w\s]{2,5}", header):
+    if not re.match(rb"MSH[^\w\s]{5}", header) or len(set(header[3:8])) < 5:
         raise Unreadable("it does not begin with MSH and its separators")
     fields = header.split(header[3:4])
     named = fields[17].split(header[4:5])[0].decode("ascii", "replace").strip() if len(fields) > 17 else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import ssl
 import threading
 from asyncio import IncompleteReadError
 from collections.abc import Callable
@@ -48,30 +49,29 @@ class Hl7Listener:
         at = self._settings
         if at.port is None:
             return
+        context = tls.renewing(Certificates(at.tls)) if at.tls.is_on else None
         family = socket.getaddrinfo(at.host, at.port, type=socket.SOCK_STREAM)[0][0]
-        self._socket = socket.create_server((at.host, at.port), family=family)
+        self._socket = listening = socket.create_server((at.host, at.port), family=family)
         ready = threading.Event()
-        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(ready),), name="hl7", daemon=True)
+        serving = self._serve(listening, context, ready)
+        self._thread = threading.Thread(target=asyncio.run, args=(serving,), name="hl7", daemon=True)
         self._thread.start()
         ready.wait(_GRACE_S)
         log.info("HL7 listening", host=at.host, port=self.port, tls=at.tls.is_on)
 
     def stop(self) -> None:
-        """Stop listening; a message that is being kept is still answered."""
+        """Stop listening. A message that was kept and not answered any more is answered when it comes again."""
         if self._thread is None or self._loop is None or self._ended is None:
             return
         self._loop.call_soon_threadsafe(self._ended.set)
         self._thread.join(_GRACE_S)
         self._thread = self._socket = None
 
-    async def _serve(self, ready: threading.Event) -> None:
+    async def _serve(self, at: socket.socket, context: ssl.SSLContext | None, ready: threading.Event) -> None:
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
-        secured = {}
-        if self._settings.tls.is_on:
-            context = tls.renewing(Certificates(self._settings.tls))
-            secured = {"ssl": context, "ssl_handshake_timeout": _HANDSHAKE_S}
+        secured = {"ssl": context, "ssl_handshake_timeout": _HANDSHAKE_S} if context is not None else {}
         limit = self._settings.maximum_message_bytes
-        server = await start_hl7_server(self._talk, sock=self._socket, limit=limit, **secured)
+        server = await start_hl7_server(self._talk, sock=at, limit=limit, **secured)
         ready.set()
         await self._ended.wait()
         server.close()

@@ -67,9 +67,14 @@ def hospital(tmp_path_factory: pytest.TempPathFactory, result: Dataset) -> Itera
     folder = tmp_path_factory.mktemp("hl7")
     with listening_ris() as ris:
         to = {"type": "hl7_mllp", "results": ["measurement_sr"], "first_retry_s": 0.1, "max_retry_s": 0.2}
-        receiver = {"host": "127.0.0.1", "port": ris.port, "answer_timeout_s": 0.5}
+        receiver = {"host": "127.0.0.1", "port": ris.port, "answer_timeout_s": 20}
+        hasty = {**receiver, "answer_timeout_s": 0.5}
         gone = {"host": "127.0.0.1", "port": free_port()}
-        destinations = {"RIS": {**to, "hl7": receiver}, "GONE": {**to, "hl7": gone, "max_attempts": 2}}
+        destinations = {
+            "RIS": {**to, "hl7": receiver},
+            "HASTY": {**to, "hl7": hasty},
+            "GONE": {**to, "hl7": gone, "max_attempts": 2},
+        }
         node = ReportingNode(settings(folder, destinations=destinations))
         node.report = result
         node.start()
@@ -99,6 +104,15 @@ def test_without_an_answer_the_same_message_goes_again(hospital: Hospital, study
     assert hospital.node.outbox.deliveries(study)[0].attempts == 2
 
 
+def test_who_takes_too_long_is_asked_again(hospital: Hospital) -> None:
+    hospital.deliver("1.4.6", "HASTY", "silent")
+    history = hospital.node.index.events
+    wait_until(lambda: any("did not ack" in each.text for each in history("1.4.6")), 30, "a time-out")
+    hospital.becomes("1.4.6", DeliveryState.DELIVERED)
+    assert len(hospital.ris.received) >= 2
+    assert len(set(hospital.ris.received)) == 1
+
+
 def test_a_late_answer_to_another_message_is_passed_over(hospital: Hospital) -> None:
     hospital.deliver("1.4.3", "RIS", "late")
     hospital.becomes("1.4.3", DeliveryState.DELIVERED)
@@ -126,7 +140,7 @@ def test_a_receiver_that_is_away_is_tried_until_it_is_given_up_visibly(hospital:
 
 
 def test_a_check_tells_who_takes_connections(hospital: Hospital) -> None:
-    found = {each.what: each for each in islice(checks.every(hospital.node.config), 8)}
+    found = {each.what: each for each in islice(checks.every(hospital.node.config), 9)}
     assert found["destination RIS"].ok
     assert found["destination RIS"].told.endswith("which takes connections")
     assert not found["destination GONE"].ok

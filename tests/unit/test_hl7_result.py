@@ -149,6 +149,8 @@ def test_reading_by_fields_of_whatever_character_set_and_line_ends() -> None:
     assert [message.get("PID", 3, repetition=n) for n in message.repetitions("PID", 3)] == ["1", "2"]
     assert [message.get("PID", 5, n) for n in (1, 2, 3)] == ["Sæther&Co", "Åse", ""]
     assert [message.get("PID", 3, 4), message.get("PID", 7), message.get("MRG", 1)] == ["H", "", ""]
+    odd = Message(b"MSH|^~\\&|A\\X4142\\\\S\\\\C2842\\\\.br\\B\\T|B|||||ACK|7|P|2.5\r")
+    assert odd.get("MSH", 3) == "AAB^\nB\\T", "what is no escape stays, what only formats goes"
     assert (message.count("PID"), message.count("MRG")) == (1, 0)
 
 
