@@ -6,18 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ai.findings import Category
 from storage.shadows import Answers
 
 #: Rows and columns of the matrix: bands 1–10, and exams that were not read.
 LABELS = (*map(str, range(1, 11)), "not read")
 _CATEGORIES = tuple(map(str, Category))
-_DRAWS, _SEED, _TAILS = 1000, 1, (0.025, 0.975)
-
-Counts = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,22 +25,13 @@ class Change:
     lost: int
 
 
-@dataclass(frozen=True, slots=True)
-class Kappa:
-    """1 is full agreement, 0 what chance gives. low, high: the middle 95 % of bootstrap samples of the exams."""
-
-    value: float
-    low: float
-    high: float
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowReport:
     """matrix: exams by live band (rows) and shadow band (columns), in the order of `LABELS`.
 
     same_band, within_one_band, same_category: shares of the exams that both read, 0–1; None when there are none.
     band_kappa, category_kappa: Cohen's kappa of those exams, of bands with quadratic weights (Psychol Bull
-    1968;70:213); None where both always say the same one thing.
+    1968;70:213); 1 is full agreement, 0 what chance gives; None where both always say the same one thing.
     """
 
     shadow: str
@@ -55,8 +40,8 @@ class ShadowReport:
     same_band: float | None
     within_one_band: float | None
     same_category: float | None
-    band_kappa: Kappa | None
-    category_kappa: Kappa | None
+    band_kappa: float | None
+    category_kappa: float | None
     changes: tuple[Change, ...]
 
 
@@ -91,31 +76,19 @@ def _report(shadow: str, answers: Sequence[Answers]) -> ShadowReport:
     )
 
 
-def kappa(pairs: Sequence[tuple[int, int]], *, weighted: bool = True) -> Kappa | None:
+def kappa(pairs: Sequence[tuple[int, int]], *, weighted: bool = True) -> float | None:
     """Cohen's kappa of pairs of numbers; weighted: disagreement counts by its square, else all of it alike."""
     if not pairs:
         return None
-    numbers, at = np.unique(np.array(pairs), return_inverse=True)
-    size = len(numbers)
-    cells = np.ravel_multi_index(tuple(at.reshape(-1, 2).T), (size, size))
-    table = np.bincount(cells, minlength=size * size)
-    value = _kappas(table[np.newaxis], numbers, weighted=weighted)[0]
-    if np.isnan(value):
-        return None
-    drawn = np.random.default_rng(_SEED).multinomial(len(pairs), table / len(pairs), _DRAWS)
-    low, high = np.nanquantile(_kappas(drawn, numbers, weighted=weighted), _TAILS)
-    return Kappa(float(value), float(low), float(high))
+    counts = Counter(pairs)
+    ones, twos = Counter(one for one, _ in pairs), Counter(two for _, two in pairs)
 
+    def apart(one: int, two: int) -> int:
+        return (one - two) ** 2 if weighted else int(one != two)
 
-def _kappas(tables: Counts, numbers: Counts, *, weighted: bool) -> NDArray[np.float64]:
-    """Of each table (draws, categories²), flattened by rows; NaN where chance leaves no disagreement."""
-    apart = np.subtract.outer(numbers, numbers)
-    cost = (apart**2 if weighted else apart != 0).astype(float)
-    squares = tables.reshape(len(tables), *cost.shape) / tables.sum(axis=1)[:, np.newaxis, np.newaxis]
-    seen = (squares * cost).sum(axis=(1, 2))
-    by_chance = np.einsum("di,ij,dj->d", squares.sum(axis=2), cost, squares.sum(axis=1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(by_chance > 0, 1 - seen / by_chance, np.nan)
+    seen = sum(apart(*pair) * count for pair, count in counts.items()) / len(pairs)
+    by_chance = sum(apart(one, two) * ones[one] * twos[two] for one in ones for two in twos) / len(pairs) ** 2
+    return 1 - seen / by_chance if by_chance else None
 
 
 def _label(band: int | None) -> str:

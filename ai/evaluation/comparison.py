@@ -63,8 +63,10 @@ def compare(
     stratum: str = "all exams",
 ) -> Comparison:
     """Every variant with double reading before them. draws: bootstrap samples; 0 for none, so no intervals."""
-    told = _told(variants)
-    replay, whole, drawn = _counted(exams, told, assumptions, draws, seed)
+    replay = Replay(exams, meeting(exams, assumptions))
+    told = list(dict.fromkeys([Variant(strategies.BASELINE), *variants]))
+    decisions = [strategies.decided(variant, replay) for variant in told]
+    whole, drawn = sums(replay, decisions, draws, seed)
     results = [
         _result(variant, (whole[i], drawn[i]), (whole[0], drawn[0]), assumptions) for i, variant in enumerate(told)
     ]
@@ -78,51 +80,6 @@ def compare(
         recall_of_others=replay.meeting.recall_of_others,
         results=tuple(results),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """Of a metric between two AIs, with the bootstrap's middle 95 %. None: not to be had."""
-
-    value: float | None
-    low: float | None
-    high: float | None
-
-
-def differences(
-    one: Exams, other: Exams, variants: Sequence[Variant], assumptions: Assumptions, *, draws: int, seed: int
-) -> tuple[Mapping[str, Difference], ...]:
-    """For each variant, double reading first, metric → other minus one: of the same exams read by two AIs.
-
-    Both in the same draws. Raises ValueError where they are not the same women.
-    """
-    if not np.array_equal(one.women, other.women):
-        raise ValueError("the two are not of the same exams in the same order")
-    told = _told(variants)
-    _, *before = _counted(one, told, assumptions, draws, seed)
-    _, *after = _counted(other, told, assumptions, draws, seed)
-    found = []
-    for number in range(len(told)):
-        made = {}
-        for name, metric in metrics(assumptions).items():
-            whole, drawn = (
-                metric.value(b[number]) - metric.value(a[number]) for a, b in zip(before, after, strict=True)
-            )
-            made[name] = Difference(*(_number(each) for each in (whole, *_interval(drawn))))
-        found.append(made)
-    return tuple(found)
-
-
-def _told(variants: Sequence[Variant]) -> list[Variant]:
-    return list(dict.fromkeys([Variant(strategies.BASELINE), *variants]))
-
-
-def _counted(
-    exams: Exams, told: Sequence[Variant], assumptions: Assumptions, draws: int, seed: int
-) -> tuple[Replay, list[Sums], list[Sums]]:
-    replay = Replay(exams, meeting(exams, assumptions))
-    decisions = [strategies.decided(variant, replay) for variant in told]
-    return replay, *sums(replay, decisions, draws, seed)
 
 
 def _result(variant: Variant, own: tuple[Sums, Sums], double: tuple[Sums, Sums], assumptions: Assumptions) -> Result:

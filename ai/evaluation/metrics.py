@@ -17,8 +17,6 @@ from ai.evaluation.decisions import WAYS, Assumptions
 from ai.evaluation.exams import Numbers
 from ai.evaluation.tally import Sums
 
-#: Those that need nobody's outcome.
-OF_WORKLOAD = ("reads", "workload", "consensus_pct", "ruled_out_pct")
 _OF_10000, _PCT, _OF_1000 = 10_000.0, 100.0, 1000.0
 
 

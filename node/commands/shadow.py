@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ai.evaluation.metrics import OF_WORKLOAD
 from node import console, holdings, promotions, shadow_replay, shadow_report
 from node.audit import decided
 from node.calibrations import Calibrations
 from node.commands._decisions import ByOption, ReasonOption
-from node.commands.strategies import StrategyOption, show_differences, show_metrics, wanted_variants
+from node.commands.strategies import StrategyOption, show_metrics, wanted_variants
 from node.config import Config
 from node.console import ConfigOption, ExitCode, JsonOption
 from node.decisions import Decisions, Entry
@@ -22,7 +20,7 @@ from node.errors import ConfigError
 from node.in_force import in_force
 from node.pipeline.shadowing import shadow_settings
 from node.pseudonyms import Pseudonyms
-from node.shadow_replay import Options, Pair, ShadowReplay
+from node.shadow_replay import ShadowReplay
 from node.shadow_report import LABELS, ShadowReport
 
 _GROUP = typer.Typer(
@@ -97,26 +95,18 @@ def strategies(
     *,
     strategy: StrategyOption = None,
     draws: Annotated[int, typer.Option("--draws", min=0, help="Bootstrap samples of women; 0: no intervals.")] = 0,
-    own_quantiles: Annotated[
-        bool,
-        typer.Option(
-            "--own-quantiles", help="Thresholds are quantiles of these exams, each model's own: compares models alone."
-        ),
-    ] = False,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Replay ways of combining the AI with the readers: with the live answers, and with the shadow's.
 
-    On exams that the shadow read and whose decisions were imported; what needs an outcome, on those that have one.
-    Thresholds are on the percentiles that each reading gave, so a shadow that is only another calibration differs too.
-    Ends with 2 where there are none.
+    On exams that the shadow read and whose decisions and outcome were imported. Thresholds are quantiles of these
+    exams, each model's own. Ends with 2 where there are none.
     """
     settings = console.configuration(config)
     with holdings.opened(settings) as held:
         pseudonyms = Pseudonyms(settings.storage.pseudonym_key_file)
-        options = Options(as_read=not own_quantiles, draws=draws)
-        found = shadow_replay.replay(held, pseudonyms, wanted_variants(strategy or []), options)
+        found = shadow_replay.replay(held, pseudonyms, wanted_variants(strategy or []), draws=draws)
     if json:
         console.print_json(found)
     else:
@@ -124,26 +114,13 @@ def strategies(
 
 
 def _show_replay(found: ShadowReplay) -> None:
-    by = "percentiles as read" if found.as_read else "quantiles of these exams, each model's own"
-    console.say(f"{found.shadow}, against the live model on the same exams; thresholds: {by}", style="bold")
+    about = found.live
+    console.say(f"{found.shadow}, against the live model on the same exams", style="bold")
+    console.say(f"{about.exams} exams of {about.women} women; {about.sdc} SDC, {about.ic} IC")
     for why, count in found.left_out.items():
         console.say(f"left out, {why}: {count}")
-    if found.known is not None:
-        about = found.known.live
-        console.say(f"{about.exams} exams of {about.women} women, outcome known; {about.sdc} SDC, {about.ic} IC")
-        _show_pair(found.known)
-    if found.known is None or found.workload.live.exams > found.known.live.exams:
-        console.say(f"workload, on all {found.workload.live.exams} exams, with an outcome or not yet")
-        _show_pair(found.workload, OF_WORKLOAD)
-
-
-def _show_pair(pair: Pair, metrics: Sequence[str] | None = None) -> None:
-    wanted = {} if metrics is None else {"metrics": metrics}
-    both = zip(pair.live.results, pair.other.results, strict=True)
-    show_metrics([(live.name, [live, other]) for live, other in both], **wanted)
-    if any(each.low is not None for found in pair.differences for each in found.values()):
-        named = zip(pair.live.results, pair.differences, strict=True)
-        show_differences([(live.name, found) for live, found in named], **wanted)
+    pairs = zip(found.live.results, found.other.results, strict=True)
+    show_metrics([(live.name, [live, other]) for live, other in pairs])
 
 
 def _calibrate(settings: Config, wanted: str, by: str, reason: str) -> Entry:
@@ -174,9 +151,8 @@ def _show(found: ShadowReport) -> None:
         shares = (found.same_band, found.within_one_band or 0.0, found.same_category or 0.0)
         console.say("same band {:.1%}, within one band {:.1%}, same category {:.1%}".format(*shares))
     kappas = (("bands (quadratic weights)", found.band_kappa), ("categories", found.category_kappa))
-    told = [f"{of} {each.value:.2f} ({each.low:.2f}–{each.high:.2f})" for of, each in kappas if each is not None]
-    if told:
-        console.say("kappa, 95 % interval: " + ", ".join(told))
+    if any(kappa is not None for _, kappa in kappas):
+        console.say("kappa: " + ", ".join(f"{of} {kappa:.2f}" for of, kappa in kappas if kappa is not None))
     made = console.table("", "live", "shadow", "gained", "lost", right=("live", "shadow", "gained", "lost"))
     changes = [(each.what, each.live, each.shadow, each.gained, each.lost) for each in found.changes]
     console.out().print(console.rows(made, changes))

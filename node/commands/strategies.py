@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ from ai.evaluation import exams as arrays
 from ai.evaluation import losses, readers, strategies_page
 from ai.evaluation import published as publication
 from ai.evaluation import strategies as offer
-from ai.evaluation.comparison import Comparison, Difference, Estimate, Result, compare
+from ai.evaluation.comparison import Comparison, Estimate, Result, compare
 from ai.evaluation.decisions import Assumptions
 from ai.evaluation.exams import MINIMUM, NEEDED, Cohort
 from ai.evaluation.losses import Lost
@@ -210,39 +210,18 @@ def _show_comparison(found: Comparison) -> None:
     )
 
 
-def show_metrics(lines: Iterable[tuple[str, Sequence[Result]]], metrics: Collection[str] = tuple(_SHOWN)) -> None:
-    """A row a strategy: those of its metrics in one result, or from one to the next."""
-    wanted = {metric: about for metric, about in _SHOWN.items() if metric in metrics}
-    titles = [title for title, _ in wanted.values()]
+def show_metrics(lines: Iterable[tuple[str, Sequence[Result]]]) -> None:
+    """A row a strategy: its metrics in one result, or from one to the next."""
+    titles = [title for title, _ in _SHOWN.values()]
     made = console.table("strategy", *titles, right=titles)
     shown = []
     for name, results in lines:
         cells = (
             " → ".join(_told(each.metrics[metric], decimals) for each in results)
-            for metric, (_, decimals) in wanted.items()
+            for metric, (_, decimals) in _SHOWN.items()
         )
         shown.append((name, *cells))
     console.out().print(console.rows(made, shown))
-
-
-def show_differences(
-    lines: Iterable[tuple[str, Mapping[str, Difference]]], metrics: Collection[str] = tuple(_SHOWN)
-) -> None:
-    """A row a strategy: what is different with the shadow, with its interval."""
-    wanted = {metric: about for metric, about in _SHOWN.items() if metric in metrics}
-    titles = [title for title, _ in wanted.values()]
-    made = console.table("shadow − live", *titles, right=titles)
-    shown = [
-        (name, *(_difference(found[metric], decimals) for metric, (_, decimals) in wanted.items()))
-        for name, found in lines
-    ]
-    console.out().print(console.rows(made, shown))
-
-
-def _difference(found: Difference, decimals: int) -> str:
-    if found.value is None or found.low is None or found.high is None:
-        return "–"
-    return f"{found.value:+.{decimals}f} ({found.low:+.{decimals}f}, {found.high:+.{decimals}f})"
 
 
 def _told(estimate: Estimate, decimals: int) -> str:
