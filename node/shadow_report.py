@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from ai.evaluation.intervals import LEVEL, Estimate, normal_quantile
 from ai.findings import Category
 from storage.shadows import Answers
 
@@ -30,8 +34,7 @@ class ShadowReport:
     """matrix: exams by live band (rows) and shadow band (columns), in the order of `LABELS`.
 
     same_band, within_one_band, same_category: shares of the exams that both read, 0–1; None when there are none.
-    band_kappa, category_kappa: Cohen's kappa of those exams, of bands with quadratic weights (Psychol Bull
-    1968;70:213); 1 is full agreement, 0 what chance gives; None where both always say the same one thing.
+    band_kappa, category_kappa: see `kappa`; of bands with quadratic weights.
     """
 
     shadow: str
@@ -40,8 +43,8 @@ class ShadowReport:
     same_band: float | None
     within_one_band: float | None
     same_category: float | None
-    band_kappa: float | None
-    category_kappa: float | None
+    band_kappa: Estimate | None
+    category_kappa: Estimate | None
     changes: tuple[Change, ...]
 
 
@@ -76,19 +79,28 @@ def _report(shadow: str, answers: Sequence[Answers]) -> ShadowReport:
     )
 
 
-def kappa(pairs: Sequence[tuple[int, int]], *, weighted: bool = True) -> float | None:
-    """Cohen's kappa of pairs of numbers; weighted: disagreement counts by its square, else all of it alike."""
+def kappa(pairs: Sequence[tuple[int, int]], *, weighted: bool = True) -> Estimate | None:
+    """Cohen's kappa of pairs of numbers; weighted: disagreement counts by its square, else all of it alike.
+
+    1 is full agreement, 0 what chance gives; None where both always say the same one thing (Psychol Bull 1968;70:213).
+    The 95 % interval is that of Fleiss, Cohen and Everitt (Psychol Bull 1969;72:323), pairs taken as independent.
+    """
     if not pairs:
         return None
-    counts = Counter(pairs)
-    ones, twos = Counter(one for one, _ in pairs), Counter(two for _, two in pairs)
-
-    def apart(one: int, two: int) -> int:
-        return (one - two) ** 2 if weighted else int(one != two)
-
-    seen = sum(apart(*pair) * count for pair, count in counts.items()) / len(pairs)
-    by_chance = sum(apart(one, two) * ones[one] * twos[two] for one in ones for two in twos) / len(pairs) ** 2
-    return 1 - seen / by_chance if by_chance else None
+    ones, twos = np.array(pairs).T
+    kinds = np.arange(max(ones.max(), twos.max()) + 1)
+    of_ones, of_twos = (np.bincount(each, minlength=len(kinds)) / len(pairs) for each in (ones, twos))
+    away = kinds[:, None] - kinds[None, :]
+    apart = (away**2 if weighted else away != 0).astype(float)
+    by_chance = float(of_ones @ apart @ of_twos)
+    if by_chance == 0:
+        return None
+    seen = apart[ones, twos]
+    value = 1 - float(seen.mean()) / by_chance
+    # how far each pair moves kappa: by its own disagreement, and by what its two numbers do to that of chance
+    moved = (1 - value) * ((apart @ of_twos)[ones] + (of_ones @ apart)[twos]) - seen
+    half = normal_quantile(LEVEL) * float(moved.std()) / math.sqrt(len(pairs)) / by_chance
+    return Estimate(value, max(-1.0, value - half), min(1.0, value + half))
 
 
 def _label(band: int | None) -> str:

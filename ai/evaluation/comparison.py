@@ -10,7 +10,7 @@ import numpy as np
 from ai.evaluation import strategies
 from ai.evaluation.decisions import SWEEP, Assumptions, Replay, meeting
 from ai.evaluation.exams import Exams, Numbers
-from ai.evaluation.metrics import Misses, metrics, share
+from ai.evaluation.metrics import Metric, Misses, metrics, share
 from ai.evaluation.strategies import Variant
 from ai.evaluation.tally import Sums, sums
 
@@ -53,6 +53,15 @@ class Comparison:
     results: tuple[Result, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A metric of other answers less that of one; interval: the bootstrap's middle 95 %. None: not to be had."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
 def compare(
     exams: Exams,
     variants: Sequence[Variant],
@@ -63,12 +72,54 @@ def compare(
     stratum: str = "all exams",
 ) -> Comparison:
     """Every variant with double reading before them. draws: bootstrap samples; 0 for none, so no intervals."""
+    return _comparison(_counted(exams, variants, assumptions, draws, seed), assumptions, stratum)
+
+
+def compare_both(
+    one: Exams, other: Exams, variants: Sequence[Variant], assumptions: Assumptions, *, draws: int, seed: int
+) -> tuple[Comparison, Comparison, tuple[Mapping[str, Difference], ...]]:
+    """Two AIs on the same exams of the same women in the same order, and per strategy what the other gives more.
+
+    The women drawn are the same for both, so what they share cancels out. Raises ValueError for other women.
+    """
+    if not np.array_equal(one.women, other.women):
+        raise ValueError("the exams of the two are not those of the same women")
+    both = [_counted(each, variants, assumptions, draws, seed) for each in (one, other)]
+    differences = tuple(
+        {name: _difference(metric, both, place) for name, metric in metrics(assumptions).items()}
+        for place in range(len(both[0].told))
+    )
+    return _comparison(both[0], assumptions), _comparison(both[1], assumptions), differences
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Counted:
+    """told: the variants, double reading first; of each its sums over the cohort, and over each draw."""
+
+    replay: Replay
+    told: Sequence[Variant]
+    whole: Sequence[Sums]
+    drawn: Sequence[Sums]
+
+
+def _counted(exams: Exams, variants: Sequence[Variant], assumptions: Assumptions, draws: int, seed: int) -> _Counted:
     replay = Replay(exams, meeting(exams, assumptions))
     told = list(dict.fromkeys([Variant(strategies.BASELINE), *variants]))
     decisions = [strategies.decided(variant, replay) for variant in told]
-    whole, drawn = sums(replay, decisions, draws, seed)
+    return _Counted(replay, told, *sums(replay, decisions, draws, seed))
+
+
+def _difference(metric: Metric, both: Sequence[_Counted], place: int) -> Difference:
+    one, other = (metric.value(each.whole[place]) for each in both)
+    drawn = [metric.value(each.drawn[place]) for each in both]
+    return Difference(*(_number(each) for each in (other - one, *_interval(drawn[1] - drawn[0]))))
+
+
+def _comparison(counted: _Counted, assumptions: Assumptions, stratum: str = "all exams") -> Comparison:
+    exams, whole, drawn = counted.replay.exams, counted.whole, counted.drawn
     results = [
-        _result(variant, (whole[i], drawn[i]), (whole[0], drawn[0]), assumptions) for i, variant in enumerate(told)
+        _result(variant, (whole[i], drawn[i]), (whole[0], drawn[0]), assumptions)
+        for i, variant in enumerate(counted.told)
     ]
     return Comparison(
         stratum=stratum,
@@ -77,7 +128,7 @@ def compare(
         sdc=int(exams.sdc.sum()),
         ic=int(exams.ic.sum()),
         following=int(exams.follows_ai.sum()),
-        recall_of_others=replay.meeting.recall_of_others,
+        recall_of_others=counted.replay.meeting.recall_of_others,
         results=tuple(results),
     )
 

@@ -26,6 +26,8 @@ Numbers = NDArray[np.float64]
 NEEDED = ("r1", "r2", "consensus_held", "recalled", "outcome", "ai_score")
 #: Exams that a reference window must have before its upper percentile means anything.
 MINIMUM = 100
+#: A column that may be added to a table: the AI's percentile of each exam as it was told, 0–100 (see `exams`).
+PERCENTILE = "ai_percentile"
 _SYSTEM = ("manufacturer", "manufacturer_model_name", "software_versions")
 _EXACT = 1e-9
 
@@ -119,8 +121,9 @@ def missing_columns(table: pl.DataFrame) -> list[str]:
 def exams(table: pl.DataFrame, *, reference: int = 0) -> Cohort:
     """A checked table (`ai.cohort.read` with NEEDED's columns) as arrays.
 
-    reference: the first so many read exams of each stratum, by date, are its window; 0: all of them. Raises
-    ValueError where no row can be used.
+    reference: the first so many read exams of each stratum, by date, are its window; 0: all of them. Where the table
+    has a column `PERCENTILE`, that is the position, and thresholds are percentiles as the AI told them; the rise since
+    the prior stays that of the table's windows. Raises ValueError where no row can be used.
     """
     rows, left_out = _usable(table)
     if rows.is_empty():
@@ -131,6 +134,8 @@ def exams(table: pl.DataFrame, *, reference: int = 0) -> Cohort:
     window = _window(rows["study_date"], strata, read, reference)
     score = np.where(read, _values(rows, "ai_score"), np.nan)
     position = windows(score, strata, window).place(score, strata)
+    if PERCENTILE in rows.columns:
+        position = np.where(read, _values(rows, PERCENTILE) / 100, np.nan)
     change = np.where(read, _change(rows, strata, window), np.nan)
     found = Exams(
         women=numbered(rows["woman_id"].to_numpy()),

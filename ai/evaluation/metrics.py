@@ -17,6 +17,8 @@ from ai.evaluation.decisions import WAYS, Assumptions
 from ai.evaluation.exams import Numbers
 from ai.evaluation.tally import Sums
 
+#: What needs no outcome: an exam counts in it whatever becomes of the woman.
+WORKLOAD = ("reads", "workload", "consensus_pct", "ruled_out_pct")
 _OF_10000, _PCT, _OF_1000 = 10_000.0, 100.0, 1000.0
 
 

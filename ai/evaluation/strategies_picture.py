@@ -13,7 +13,7 @@ import numpy as np
 from ai.evaluation.comparison import Comparison, Result
 
 _WIDTH, _HEIGHT, _EDGE = 980, 520, 56
-_LINE, _LETTER = 13, 6.2  # px of a label
+_LINE, _LETTER, _DOT = 13, 6.4, 5  # px: a label's height, a letter's width, half a dot with its margin
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +84,61 @@ def _grid(across: _Axis, up: _Axis) -> Iterator[str]:
     yield f'<text transform="translate(14,{middle}) rotate(-90)" text-anchor="middle">cancers detected of 1,000</text>'
 
 
-def _marks(points: Sequence[_Point], across: _Axis, up: _Axis) -> Iterator[str]:
-    taken: list[tuple[float, float, float]] = []
-    for place, point in enumerate(points):
-        x, low, mid, high = across.at(point.x), up.at(point.low), up.at(point.mid), up.at(point.high)
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """Pixels that something covers."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def meets(self, other: _Box) -> bool:
+        apart = self.right <= other.left or other.right <= self.left
+        return not (apart or self.bottom <= other.top or other.bottom <= self.top)
+
+    @property
+    def on_the_picture(self) -> bool:
+        return self.left > _EDGE and self.right < _WIDTH and self.top > 0 and self.bottom < _HEIGHT - _EDGE
+
+
+def _marks(points: Sequence[_Point], across: _Axis, up: _Axis) -> list[str]:
+    """Double reading, the first of the points, lies above the others."""
+    drawn = [(across.at(each.x), *(up.at(y) for y in (each.low, each.mid, each.high))) for each in points]
+    taken = [_Box(x - _DOT, mid - _DOT, x + _DOT, mid + _DOT) for x, _, mid, _ in drawn]
+    bars = [_Box(x - 1, high, x + 1, low) for x, low, _, high in drawn if low > high]
+    marks: list[str] = []
+    for place, (point, (x, low, mid, high)) in enumerate(zip(points, drawn, strict=True)):
         colour = "#c2410c" if place == 0 else "#1d4ed8"  # double reading first
-        label = _free(x + 7, mid + 4, len(point.label) * _LETTER, taken)
-        yield (
+        label = _free(x, mid, len(point.label) * _LETTER, taken, bars)
+        taken.append(label)
+        marks.append(
             f"<g><title>{escape(point.name)}: {escape(point.rule)}</title>"
             f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{low:.1f}" y2="{high:.1f}" stroke="{colour}" stroke-opacity=".45" '
-            f'stroke-width="2"/><circle cx="{x:.1f}" cy="{mid:.1f}" r="4" fill="{colour}"/>'
-            f'<text x="{x + 7:.1f}" y="{label:.1f}" fill="{colour}">{escape(point.label)}</text></g>'
+            f'stroke-width="2"/><circle cx="{x:.1f}" cy="{mid:.1f}" r="4" fill="{colour}"/>{_leader(x, mid, label)}'
+            f'<text x="{label.left:.1f}" y="{label.bottom - 3:.1f}" fill="{colour}">{escape(point.label)}</text></g>'
         )
+    return [*marks[1:], marks[0]]
 
 
-def _free(x: float, y: float, width: float, taken: list[tuple[float, float, float]]) -> float:
-    """Where a label as near to y as can be covers no other; it is taken then."""
-    steps = (sign * step * _LINE / 2 for step in range(40) for sign in (1, -1))
-    free = next(
-        y + step
-        for step in steps
-        if all(abs(y + step - row) >= _LINE or x > stop or x + width < start for start, stop, row in taken)
-    )
-    taken.append((x, x + width, free))
-    return free
+def _free(x: float, y: float, width: float, taken: Sequence[_Box], bars: Sequence[_Box]) -> _Box:
+    """Where a label near its dot covers no dot, label or bar; a bar, where there is no such place."""
+    near = [
+        _Box(left, middle - _LINE / 2, left + width, middle + _LINE / 2)
+        for away in range(24)
+        for along in (0, 14, 34)
+        for middle in (y + away * _LINE / 2, y - away * _LINE / 2)
+        for left in (x + 7 + along, x - 7 - along - width)
+    ]
+    free = [each for each in near if each.on_the_picture and not any(each.meets(other) for other in taken)]
+    clear = (each for each in free if not any(each.meets(bar) for bar in bars))
+    return next(clear, free[0] if free else near[0])
+
+
+def _leader(x: float, y: float, label: _Box) -> str:
+    """A thin line from the dot to a label that does not stand right beside it."""
+    end = label.left - 1 if label.left > x else label.right + 1
+    middle = (label.top + label.bottom) / 2
+    if abs(end - x) < _LINE and abs(middle - y) < _LINE:
+        return ""
+    return f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{end:.1f}" y2="{middle:.1f}" stroke="#999" stroke-width=".7"/>'

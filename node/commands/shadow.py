@@ -12,7 +12,7 @@ from node import console, holdings, promotions, shadow_replay, shadow_report
 from node.audit import decided
 from node.calibrations import Calibrations
 from node.commands._decisions import ByOption, ReasonOption
-from node.commands.strategies import StrategyOption, show_metrics, wanted_variants
+from node.commands.strategies import StrategyOption, show_differences, show_metrics, wanted_variants
 from node.config import Config
 from node.console import ConfigOption, ExitCode, JsonOption
 from node.decisions import Decisions, Entry
@@ -94,19 +94,28 @@ def rollback(by: ByOption, reason: ReasonOption, config: ConfigOption = None, js
 def strategies(
     *,
     strategy: StrategyOption = None,
-    draws: Annotated[int, typer.Option("--draws", min=0, help="Bootstrap samples of women; 0: no intervals.")] = 0,
+    percentiles: Annotated[
+        bool,
+        typer.Option(
+            "--percentiles/--quantiles",
+            help="Thresholds in the percentiles that each reading told, as the running node has them; or in quantiles "
+            "of these exams, each model's own.",
+        ),
+    ] = True,
+    draws: Annotated[int, typer.Option("--draws", min=0, help="Bootstrap samples of women; 0: no intervals.")] = 2000,
     config: ConfigOption = None,
     json: JsonOption = False,
 ) -> None:
     """Replay ways of combining the AI with the readers: with the live answers, and with the shadow's.
 
-    On exams that the shadow read and whose decisions and outcome were imported. Thresholds are quantiles of these
-    exams, each model's own. Ends with 2 where there are none.
+    On exams that the shadow read and whose decisions were imported; those without an outcome count for reads, meetings
+    and what is ruled out. Ends with 2 where there are none.
     """
     settings = console.configuration(config)
+    wanted = wanted_variants(strategy or [])
     with holdings.opened(settings) as held:
         pseudonyms = Pseudonyms(settings.storage.pseudonym_key_file)
-        found = shadow_replay.replay(held, pseudonyms, wanted_variants(strategy or []), draws=draws)
+        found = shadow_replay.replay(held, pseudonyms, wanted, own_percentiles=percentiles, draws=draws)
     if json:
         console.print_json(found)
     else:
@@ -116,11 +125,20 @@ def strategies(
 def _show_replay(found: ShadowReplay) -> None:
     about = found.live
     console.say(f"{found.shadow}, against the live model on the same exams", style="bold")
-    console.say(f"{about.exams} exams of {about.women} women; {about.sdc} SDC, {about.ic} IC")
+    own = "as each reading told them" if found.own_percentiles else "of these exams, each model's own"
+    console.say(f"thresholds are percentiles {own}")
+    console.say(f"reads, consensus and ruled out: of {found.workload_exams} exams")
+    if found.without_outcome == found.workload_exams:
+        console.say("the rest: not told, for no outcome is known; mammo-node cohort import, outcomes")
+    else:
+        of = f"{about.exams} exams of {about.women} women; {about.sdc} SDC, {about.ic} IC"
+        console.say(f"the rest: of {of}; {found.without_outcome} without an outcome")
     for why, count in found.left_out.items():
         console.say(f"left out, {why}: {count}")
-    pairs = zip(found.live.results, found.other.results, strict=True)
+    pairs = list(zip(found.live.results, found.other.results, strict=True))
     show_metrics([(live.name, [live, other]) for live, other in pairs])
+    console.say("shadow less live, and the middle 95 % of samples of women (the same for both):")
+    show_differences(zip((live.name for live, _ in pairs), found.differences, strict=True))
 
 
 def _calibrate(settings: Config, wanted: str, by: str, reason: str) -> Entry:
@@ -152,7 +170,8 @@ def _show(found: ShadowReport) -> None:
         console.say("same band {:.1%}, within one band {:.1%}, same category {:.1%}".format(*shares))
     kappas = (("bands (quadratic weights)", found.band_kappa), ("categories", found.category_kappa))
     if any(kappa is not None for _, kappa in kappas):
-        console.say("kappa: " + ", ".join(f"{of} {kappa:.2f}" for of, kappa in kappas if kappa is not None))
+        told = (f"{of} {one.value:.2f} ({one.low:.2f} to {one.high:.2f})" for of, one in kappas if one is not None)
+        console.say("kappa: " + ", ".join(told))
     made = console.table("", "live", "shadow", "gained", "lost", right=("live", "shadow", "gained", "lost"))
     changes = [(each.what, each.live, each.shadow, each.gained, each.lost) for each in found.changes]
     console.out().print(console.rows(made, changes))

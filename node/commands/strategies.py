@@ -15,7 +15,7 @@ from ai.evaluation import exams as arrays
 from ai.evaluation import losses, readers, strategies_page
 from ai.evaluation import published as publication
 from ai.evaluation import strategies as offer
-from ai.evaluation.comparison import Comparison, Estimate, Result, compare
+from ai.evaluation.comparison import Comparison, Difference, Estimate, Result, compare
 from ai.evaluation.decisions import Assumptions
 from ai.evaluation.exams import MINIMUM, NEEDED, Cohort
 from ai.evaluation.losses import Lost
@@ -64,6 +64,9 @@ _SHOWN: Mapping[str, tuple[str, int]] = {
     "missed_sdc": ("SDC out", 0),
     "missed_ic": ("IC out", 0),
 }
+
+#: Not told of differences: the ends of what lies between them.
+_BETWEEN = ("sdc_per_1000_lo", "detected_per_1000_lo", "detected_per_1000_hi")
 
 
 def register(app: typer.Typer) -> None:
@@ -222,6 +225,25 @@ def show_metrics(lines: Iterable[tuple[str, Sequence[Result]]]) -> None:
         )
         shown.append((name, *cells))
     console.out().print(console.rows(made, shown))
+
+
+def show_differences(lines: Iterable[tuple[str, Mapping[str, Difference]]]) -> None:
+    """A row a strategy: what one way has more than the other, with the interval where there is one."""
+    shown = {name: each for name, each in _SHOWN.items() if name not in _BETWEEN}
+    titles = [title for title, _ in shown.values()]
+    made = console.table("strategy", *titles, right=titles)
+    rows = [
+        (name, *(_more(found[metric], decimals) for metric, (_, decimals) in shown.items())) for name, found in lines
+    ]
+    console.out().print(console.rows(made, rows))
+
+
+def _more(found: Difference, decimals: int) -> str:
+    if found.value is None:
+        return "–"
+    if found.low is None or found.high is None:
+        return f"{found.value:+.{decimals}f}"
+    return f"{found.value:+.{decimals}f} ({found.low:.{decimals}f} to {found.high:.{decimals}f})"
 
 
 def _told(estimate: Estimate, decimals: int) -> str:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ai.evaluation.auc import area_under_curve, bootstrapped, delong, delong_difference
 from ai.evaluation.bootstrap import resampled
+from ai.evaluation.intervals import clopper_pearson
 
 EXAMS = st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=40)
 
@@ -59,10 +60,25 @@ def test_the_interval_holds_the_area_and_narrows_with_more_women() -> None:
     assert many.high - many.low < (few.high - few.low) / 4
 
 
-def test_wholly_apart_there_is_an_area_and_no_interval() -> None:
-    found = delong(np.arange(10.0), np.arange(10) > 6)
-    assert found.estimate.value == 1
-    assert math.isnan(found.estimate.low)
+def test_wholly_apart_the_interval_is_about_that_of_a_share_that_never_failed() -> None:
+    found = delong(np.arange(1030.0), np.arange(1030) >= 1000)
+    assert (found.estimate.value, found.estimate.high) == (1, 1)
+    assert found.estimate.low == pytest.approx(clopper_pearson(30, 30)[0], abs=0.02)
+    assert math.isnan(delong(np.arange(10.0), np.arange(10) > 8).estimate.low), "of one cancer nothing can be told"
+
+
+def test_with_many_cancers_the_interval_is_delongs() -> None:
+    scores, positive = exams(np.random.default_rng(8), 40_000)
+    found = delong(scores, positive)
+    half = 1.96 * found.standard_error
+    expected = (found.estimate.value - half, found.estimate.value + half)
+    assert (found.estimate.low, found.estimate.high) == pytest.approx(expected, abs=2e-4)
+
+
+def test_scores_turned_round_and_kinds_exchanged_give_the_same_interval() -> None:
+    scores, positive = exams(np.random.default_rng(9), 200, 0.2)
+    one, other = delong(scores, positive).estimate, delong(-scores, ~positive).estimate
+    assert (one.low, one.high) == pytest.approx((other.low, other.high))
 
 
 def test_the_same_exam_twice_tells_no_more_than_once() -> None:

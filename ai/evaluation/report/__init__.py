@@ -19,8 +19,9 @@ _CSS = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 _HOW = """<p>Exams are judged that the AI read, whose outcome is known, and whose system has enough exams for
 thresholds. With SDC alone, interval cancers are left out; with SDC + IC they count as cancers. A cancer of the next
 round counts as none. A percentile is the share of the system's own exams in this table that score lower; lines stand
-in percentiles. Shares have Wilson's interval, areas DeLong's (on the logit scale); both allow for women with more than
-one exam. Nothing is corrected for having looked at many numbers: an interval is for a question asked beforehand.</p>
+in percentiles. Shares have Wilson's interval, areas DeLong's (on the logit scale, and
+wider with few cancers); both allow for women with more than one exam. Nothing is corrected for having looked at many
+numbers: an interval is for a question asked beforehand.</p>
 <p>Not answered here: what readers would have done had they seen the AI's result; whether a missed cancer could have
 been found; overdiagnosis; how it would go in another programme. Scores that a model gave for women it was trained on
 make every number too good.</p>"""

@@ -8,7 +8,7 @@ from html import escape
 from ai.cohort import Outcome
 from ai.evaluation.report.told import Told, table
 
-#: Below so many cancers, and from such an area on, DeLong's interval is known to be short (benchmarks/intervals.py).
+#: Below so many cancers, and from such an area on, the bootstrap's interval is short (benchmarks/intervals.py).
 _FEW, _NEAR_ONE = 100, 0.95
 MEANING = {
     Outcome.SDC: "screen-detected cancer (SDC)",
@@ -124,7 +124,7 @@ def _short_intervals(told: Told) -> str:
         return ""
     return (
         f'<p class="warn">{" and ".join(short)}: with fewer than {_FEW} cancers and an area of {_NEAR_ONE} or more, '
-        "intervals called 95 % hold the truth in about 90 % of samples.</p>"
+        "the bootstrap's interval holds the truth in fewer samples than it says; the one beside it does not.</p>"
     )
 
 
