@@ -62,7 +62,7 @@ class Queries:
         try:
             dcmwrite(buffer, self._without_patient(identifier), implicit_vr=True, little_endian=True)
         except Exception:
-            log.warning("the audit trail does not tell what was asked", exc_info=True)
+            log.exception("the audit trail does not tell what was asked")
             return b""
         content = buffer.getvalue()
         return content if len(content) <= _LONGEST else b""
