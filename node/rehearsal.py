@@ -1,8 +1,8 @@
 """A rehearsal: a simulated hospital around a node, and every exam followed through every role that it takes part in.
 
-The worklist, the rooms with their performed procedure steps, the archive with storage commitment, and the manager of
-work items are real peers on real sockets of this machine. The node is one of our own, started for it, or a site's that
-knows them (`site_config`).
+The worklist, the rooms with their performed procedure steps, the archive with storage commitment, the RIS that takes
+results by HL7, and the manager of work items are real peers on real sockets of this machine. The node is one of our
+own, started for it, or a site's that knows them (`site_config`).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from node.simulator.manager import Pushed
 from node.simulator.modality import Modality
 from node.simulator.pacs import NODE_AE_TITLE, ArchivePacs, Arrival
 from node.simulator.processes import Program, ProgramFailed, running
+from node.simulator.results_receiver import ResultsReceiver
 from storage.ups import State
 
 PACS, RIS, MANAGER = "SIM_PACS", "SIM_RIS", "SIM_MANAGER"
@@ -50,6 +51,7 @@ class Ports:
 
     pacs: int = 0
     worklist: int = 0
+    hl7: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,11 @@ class Rehearsal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
-    """One exam. results, committed: objects in the archive, and those it has promised to keep. ended: the work item."""
+    """One exam.
+
+    results, committed: objects in the archive, and those it has promised to keep. messages: results that the RIS was
+    told (HL7). ended: the work item.
+    """
 
     name: str
     room: str
@@ -78,6 +84,7 @@ class Followed:
     results: int
     expected: int
     committed: int
+    messages: int
     category: str
     ended: str
     problems: tuple[str, ...]
@@ -113,7 +120,8 @@ def site_config(ports: Ports, folder: str = "") -> dict[str, Any]:
             "SIM_RIS": {"ae_title": RIS, **at, "port": ports.worklist},
         },
         "destinations": {
-            "sim_pacs": {"type": "dicom_store", "peer": "SIM_PACS", "results": list(demo.KINDS), "commitment": True}
+            "sim_pacs": {"type": "dicom_store", "peer": "SIM_PACS", "results": list(demo.KINDS), "commitment": True},
+            "sim_ris": {"type": "hl7_mllp", "results": ["measurement_sr"], "hl7": {**at, "port": ports.hl7}},
         },
         "worklist": {"peer": "SIM_RIS", "every_s": 5},
         **(kept if folder else {}),
@@ -131,14 +139,19 @@ def run(rehearsal: Rehearsal, progress: Progress) -> Outcome:
         stack.callback(archive.stop)
         worklist.start(rehearsal.ports.worklist)
         stack.callback(worklist.stop)
+        told = ResultsReceiver(rehearsal.ports.hl7, "AA", lambda _line: None)
+        told.start()
+        stack.callback(told.stop)
         serving = None
         at = rehearsal.node
         if at is None:
-            serving = stack.enter_context(_node(rehearsal.out, Ports(pacs=archive.port, worklist=worklist.port)))
+            serving = stack.enter_context(
+                _node(rehearsal.out, Ports(pacs=archive.port, worklist=worklist.port, hl7=told.port or 0))
+            )
             port = demo.port_of(serving.wait_for("ready:", _READY_S))
             at = Peer(ae_title=NODE_AE_TITLE, host="127.0.0.1", port=port)
         hospital = Hospital(ArchivePacs(archive, rehearsal.out / "pacs"), made, rehearsal.results)
-        day = _Day(hospital, at, archive, rehearsal.patience_s)
+        day = _Day(hospital, at, (archive, told), rehearsal.patience_s)
         day.go(serving, progress)
         return day.outcome(worklist.asked.total(), time.monotonic() - began)
 
@@ -177,11 +190,16 @@ class _Day:
 
     hospital: Hospital
     node: Peer
-    archive: Archive
+    takers: tuple[Archive, ResultsReceiver]
     patience_s: float
     pushed: list[Pushed] = field(default_factory=list)
     rooms: list[Modality] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+
+    @property
+    def archive(self) -> Archive:
+        """Takes result objects."""
+        return self.takers[0]
 
     def go(self, serving: Program | None, progress: Progress) -> None:
         """Push the work items, let the rooms send, and look until all is answered or it takes too long."""
@@ -248,6 +266,7 @@ class _Day:
         pushed = next((each for each in self.pushed if each.exam is course.exam), None)
         committed = sum(str(each.header.SOPInstanceUID) in self.archive.committed for each in mine)
         said = _category(mine)
+        messages = [triage for study, triage in self.takers[1].told.values() if study == uid]
         found = Followed(
             name=course.exam.name,
             room=course.room,
@@ -255,11 +274,14 @@ class _Day:
             results=len(mine),
             expected=self.hospital.objects * course.revisions,
             committed=committed,
+            messages=len(messages),
             category=said,
             ended=pushed.state if pushed is not None else "",
             problems=(),
         )
-        return replace(found, problems=tuple(_problems(found, course, mine, pushed)))
+        return replace(
+            found, problems=(*_problems(found, course, mine, pushed), *_of_messages(found, course, messages))
+        )
 
 
 def _category(mine: Sequence[Arrival]) -> str:
@@ -282,6 +304,14 @@ def _problems(found: Followed, course: Course, mine: Sequence[Arrival], pushed: 
         yield f"the work item is {pushed.state if pushed is not None else 'not taken'}"
     elif course.revisions == 1:
         yield from _of_work_item(found, pushed)
+
+
+def _of_messages(found: Followed, course: Course, messages: Sequence[str]) -> Iterator[str]:
+    """The RIS hears of each revision once, and of what the reports say."""
+    if len(messages) != course.revisions:
+        yield f"the RIS was told {len(messages)} of {course.revisions} results"
+    elif messages[-1] != found.category:
+        yield f"the RIS was told {messages[-1]}, the archive {found.category}"
 
 
 def _of_work_item(found: Followed, pushed: Pushed) -> Iterator[str]:

@@ -13,14 +13,14 @@ from typing import Annotated
 import typer
 import yaml
 
-from node import console, dicom_files, rehearsal
+from node import console, dicom_files, logs, rehearsal
 from node.config import Config
 from node.console import ExitCode, JsonOption
 from node.dimse.archive import Archive
 from node.dimse.worklist_scp import WorklistServer
 from node.peers import named_peer
 from node.rehearsal import Followed, Outcome, Ports, Rehearsal
-from node.settings import Peer
+from node.settings import LoggingSettings, Peer
 from node.settings_ups import UpsSettings
 from node.simulator import manager, ris, scenarios
 from node.simulator.exams import MadeExam, MadeImage
@@ -35,11 +35,18 @@ _To = Annotated[str, typer.Option("--to", help="The node, as AE_TITLE@HOST:PORT.
 def register(app: typer.Typer) -> None:
     """See `node.commands`."""
     group = typer.Typer(
-        help="Play a hospital around a node, on loopback: to try a configuration before go-live.", no_args_is_help=True
+        callback=_only_warnings,
+        help="Play a hospital around a node, on loopback: to try a configuration before go-live.",
+        no_args_is_help=True,
     )
     for each in (hospital, pacs, worklist, modality, manager_, hl7):
         group.command(each.__name__.rstrip("_"))(each)
     app.add_typer(group, name="simulate")
+
+
+def _only_warnings() -> None:
+    """What a peer's own code logs goes to standard error, and only what matters: standard output is for the answer."""
+    logs.configure(LoggingSettings(level="warning"))
 
 
 def hospital(
@@ -55,6 +62,7 @@ def hospital(
     pitch_mm: Annotated[float | None, typer.Option("--pitch-mm", help="Coarser pixels, for a quick trial.")] = None,
     pacs_port: Annotated[int, typer.Option("--pacs-port", help="Where the archive listens.")] = 11113,
     worklist_port: Annotated[int, typer.Option("--worklist-port", help="Where the worklist listens.")] = 11114,
+    hl7_port: Annotated[int, typer.Option("--hl7-port", help="Where the RIS takes results.")] = 2575,
     results: Annotated[int, typer.Option("--results", min=1, help="Result objects of an answer in the archive.")] = 3,
     patience_s: Annotated[float, typer.Option("--patience-s", help="Then nothing more is waited for.")] = 180.0,
     print_config: Annotated[
@@ -62,12 +70,12 @@ def hospital(
     ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Rehearse a day: worklist, modalities with performed steps, archive with commitment, work items, all at once.
+    """Rehearse a day: worklist, performed steps, archive with commitment, HL7 results, work items, all at once.
 
-    Ends with 0 only if every exam was answered once and under its own name, every result committed, every performed
-    step taken, and every work item ended as its exam did.
+    Ends with 0 only if every exam was answered once and under its own name, every result committed and told
+    to the RIS, every performed step taken, and every work item ended as its exam did.
     """
-    ports = Ports(pacs=pacs_port, worklist=worklist_port)
+    ports = Ports(pacs=pacs_port, worklist=worklist_port, hl7=hl7_port)
     if print_config:
         console.say(yaml.safe_dump(rehearsal.site_config(ports), sort_keys=False).rstrip())
         return
@@ -226,8 +234,8 @@ def _told(outcome: Outcome) -> dict[str, object]:
 
 def _show(outcome: Outcome) -> None:
     shown = console.table(
-        *("exam", "room", "steps", "results", "committed", "category", "work item"),
-        right=("steps", "results", "committed"),
+        *("exam", "room", "steps", "results", "committed", "messages", "category", "work item"),
+        right=("steps", "results", "committed", "messages"),
     )
     for each in outcome.exams:
         shown.add_row(*_row(each), style="red" if each.problems else "")
@@ -244,4 +252,13 @@ def _show(outcome: Outcome) -> None:
 
 def _row(each: Followed) -> tuple[str, ...]:
     results = f"{each.results}/{each.expected}"
-    return (each.name, each.room, str(each.steps), results, str(each.committed), each.category, each.ended)
+    return (
+        each.name,
+        each.room,
+        str(each.steps),
+        results,
+        str(each.committed),
+        str(each.messages),
+        each.category,
+        each.ended,
+    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from node.conformance.document import Section, Table
 from node.conformance.facts import Facts
 
-_COMMITMENT = "An Evidence Creator asks the archive for storage commitment of what it stored; the product does not."
+_COMMITMENT = "Storage commitment is asked for by destinations with `commitment: true`"
+_UNTRIED = "Not tried at a Connectathon; options of the profile were not gone through one by one."
 
 
 def section(facts: Facts) -> Section:
@@ -29,8 +30,8 @@ def _rows(facts: Facts) -> tuple[tuple[str, ...], ...]:
     cad = "Results as Mammography CAD SR" if "mammography_cad_sr" in kinds else ""
     rejection = "Rejection notes are made" if "rejection_note" in kinds else ""
     return (
-        ("AI Results (AIR)", "Evidence Creator", "no", report, _COMMITMENT),
-        ("Mammography Image (MAMMO), CAD", "Evidence Creator", "no", cad, _COMMITMENT),
+        ("AI Results (AIR)", "Evidence Creator", "no", _all(report, _COMMITMENT), _UNTRIED),
+        ("Mammography Image (MAMMO), CAD", "Evidence Creator", "no", _all(cad, _COMMITMENT), _UNTRIED),
         (
             "AI Workflow for Imaging (AIW-I)",
             "Task Performer",
@@ -44,17 +45,17 @@ def _rows(facts: Facts) -> tuple[tuple[str, ...], ...]:
             "Imaging Object Change Management (IOCM)",
             "Change Requester",
             "no",
-            rejection,
-            "Storage commitment; what the archive makes of a rejection is not followed."
+            _all(rejection, _COMMITMENT),
+            "What the archive makes of a rejection is not followed."
             if rejection
-            else "Rejection notes; a new revision only names what it replaces. Storage commitment.",
+            else "Rejection notes; a new revision only names what it replaces.",
         ),
         (
             "Scheduled Workflow (SWF.b)",
             "Evidence Creator",
             "no",
-            "",
-            "Storage commitment, performed procedure steps, query and retrieve.",
+            _all("Query and retrieve of earlier exams", _COMMITMENT),
+            "Performed procedure steps of its own work.",
         ),
         (
             "Audit Trail and Node Authentication (ATNA)",
@@ -71,3 +72,7 @@ def _rows(facts: Facts) -> tuple[tuple[str, ...], ...]:
             "The host's clock is the site's to keep.",
         ),
     )
+
+
+def _all(*there: str) -> str:
+    return "; ".join(each for each in there if each)

@@ -16,13 +16,14 @@ _TOLD = {"TRIAGE": "", "FLAG": "flag", "SCORE": "score", "BAND": "band", "DENSIT
 
 
 class ResultsReceiver:
-    """Listens on loopback. came: MSH-10 → how often it came."""
+    """Listens on loopback. came: MSH-10 → how often it came. told: MSH-10 → study and triage category."""
 
     def __init__(self, port: int, code: str, tell: Callable[[str], None]) -> None:
         """code: AA, or AE or AR for every message; tell: called with a line for each."""
         self._listener = Hl7Listener(Hl7Settings(port=port), self._answer)
         self._code, self._tell = code, tell
         self.came: Counter[str] = Counter()
+        self.told: dict[str, tuple[str, str]] = {}
 
     @property
     def port(self) -> int | None:
@@ -48,6 +49,7 @@ class ResultsReceiver:
         if message.kind != "ORU^R01":
             fault = NotTaken("only results are taken here", "200", "MSH^1^9", "AR")
         self.came[message.control_id] += 1
+        self.told[message.control_id] = message.get("OBR", 3), _values(message).get("TRIAGE", "")
         again = " again" if self.came[message.control_id] > 1 else ""
         self._tell(f"{message.control_id}{again}: {described(message)}, answered {fault.code if fault else 'AA'}")
         return acknowledged(message, now, fault).encode()
@@ -55,8 +57,12 @@ class ResultsReceiver:
 
 def described(message: Message) -> str:
     """A result by its study and what a RIS sorts by."""
-    found = {}
-    for number in range(1, message.count("OBX") + 1):
-        found[message.get("OBX", 3, occurrence=number)] = message.get("OBX", 5, occurrence=number)
+    found = _values(message)
     said = [f"{word} {found[key]}".strip() for key, word in _TOLD.items() if key in found]
     return " ".join(["study", message.get("OBR", 3) or "unknown", *said])
+
+
+def _values(message: Message) -> dict[str, str]:
+    """OBX-3 → OBX-5."""
+    numbers = range(1, message.count("OBX") + 1)
+    return {message.get("OBX", 3, occurrence=n): message.get("OBX", 5, occurrence=n) for n in numbers}

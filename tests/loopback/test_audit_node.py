@@ -217,7 +217,7 @@ def test_a_study_that_retention_removes(site: Site) -> None:
         site.node.database,
         site.node.store,
         site.node.orders,
-        site.node.config.storage,
+        site.node.config,
         Alone(),
         auditor=site.node.audit,
     )

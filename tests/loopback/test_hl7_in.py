@@ -83,6 +83,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         router=None,  # type: ignore[arg-type]
         readers=None,  # type: ignore[arg-type]
         jobs=node.jobs,
+        audit=None,  # type: ignore[arg-type]
     )
     receiving = Receiving(Hl7Settings(), node.database, Identifying(rooms).changed)
     listener = Hl7Listener(Hl7Settings(port=0, maximum_message_bytes=20_000), receiving.answer)

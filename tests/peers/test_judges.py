@@ -37,14 +37,12 @@ SELECTED: dict[str, tuple[str, ...]] = {
     "cad": (
         "negative",
         "bilateral_revised",
-        "one_breast_left_out",
         "latin_4",
         "not_read_many_reasons",
-        "not_read_model_failed",
     ),
     "comprehensive_3d": ("with_prior_and_composition", "not_read_many_reasons"),
     "comprehensive": ("negative", "not_read_no_mammogram"),
-    "enhanced": ("iso_2022", "not_read_three_views", "indeterminate_uncalibrated"),
+    "enhanced": ("iso_2022", "not_read_three_views"),
     "per_image": ("one_breast_absent",),
     "key_objects": ("marks_at_the_edges",),
     "rejection_note": ("not_read_three_views",),
@@ -178,8 +176,9 @@ def broken(controls: dict[str, tuple[str, Break]]) -> Iterator[Named]:
 
 @pytest.mark.timeout(600)
 def test_the_sr_validator_notices_a_broken_tree(tmp_path: Path) -> None:
-    said = judge_in_two(written(tmp_path, broken(BROKEN_TREE)))
-    unnoticed = [name for name in BROKEN_TREE if not re.search(rf"{name}\.dcm .*FALLS SHORT", said)]
+    wanted = dict(list(BROKEN_TREE.items())[: None if WHOLE_MATRIX else 3])  # each costs the validator seconds
+    said = judge_in_two(written(tmp_path, broken(wanted)))
+    unnoticed = [name for name in wanted if not re.search(rf"{name}\.dcm .*FALLS SHORT", said)]
     assert not unnoticed, f"no judge noticed {unnoticed}:\n{said}"
 
 

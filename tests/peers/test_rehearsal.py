@@ -52,7 +52,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ports(folder: Path) -> tuple[object, ...]:
-    return ("--pacs-port", free_port(), "--worklist-port", free_port())
+    return ("--pacs-port", free_port(), "--worklist-port", free_port(), "--hl7-port", free_port())
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +84,7 @@ def test_every_exam_is_followed_through_every_role(rehearsed: subprocess.Complet
     assert len(outcome["exams"]) == 2
     for exam in outcome["exams"]:
         assert (exam["steps"], exam["results"], exam["expected"], exam["committed"]) == (1, 3, 3, 3), exam
+        assert exam["messages"] == 1, exam
         assert exam["category"] in ("NEGATIVE", "INDETERMINATE", "SUSPICIOUS"), exam
         assert exam["ended"] == "COMPLETED", exam
 
@@ -119,8 +120,9 @@ def test_an_archive_and_a_worklist_serve_until_they_are_stopped(
 
 def test_what_goes_wrong_is_told_and_ends_with_1(folder: Path) -> None:
     """Nobody listens where the node should."""
-    nobody, pacs, worklist = (free_port() for _ in range(3))
-    to = ("--to", f"MAMMO_NODE@127.0.0.1:{nobody}", "--pacs-port", pacs, "--worklist-port", worklist)
+    nobody, pacs, worklist, hl7 = (free_port() for _ in range(4))
+    ports = ("--pacs-port", pacs, "--worklist-port", worklist, "--hl7-port", hl7)
+    to = ("--to", f"MAMMO_NODE@127.0.0.1:{nobody}", *ports)
     few = ("--exams", 1, "--pitch-mm", 0.2, "--patience-s", 5, "--out", "strange", "--json")
     done = run(folder, "simulate", "hospital", *to, *few)
     assert done.returncode == 1, done.stdout + done.stderr
