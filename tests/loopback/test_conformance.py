@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 
 import pytest
 from pydicom import dcmwrite
+from pydicom.dataset import Dataset
 from pydicom.uid import (
     JPEG2000,
     DigitalMammographyXRayImageStorageForPresentation,
@@ -21,24 +24,30 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 
 from node import delivery
+from node.config import Config
 from node.conformance import facts
 from node.conformance.facts import VERIFICATION, Facts
 from node.destinations import Outgoing
-from node.dimse import scp
+from node.dimse import commitment, query_scu, scp, scu, ups, ups_scu, worklist
 from node.dimse.scp import Receiver
+from node.errors import NodeError
 from node.intake import Intake
+from node.settings import Peer
 from scripts.conformance_statement import PAGE
+from storage.commitments import Reference
 from storage.database import Database
 from storage.index import Index
 from storage.objects import ObjectStore
 from storage.outbox import Outbox
 from storage.schema import make_engine
+from storage.ups import WorkitemEvent
 from tests.support import wait_until
 from tests.support_exams import settings
 from tests.support_receiving import tried
 
 MG = DigitalMammographyXRayImageStorageForPresentation
 BY_NAME = {facts.uid_name(uid): uid for uid in (VERIFICATION, *scp.SERVICES)}
+SERVICES = {VERIFICATION, *scp.SERVICES, worklist.MODALITY_WORKLIST}
 MOST_CONTEXTS = 128  # of one association (PS3.8 9.3.2.2)
 
 
@@ -54,9 +63,9 @@ def claimed() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for first, _, uid in table("Presentation contexts accepted"):
         if not uid:
-            named = [BY_NAME[name] for name in first.split(", ") if name in BY_NAME] or [
-                each for each in stored if each
-            ]
+            named = [each for each in stored if each]
+            if " storage SOP classes: " not in first:
+                named = [BY_NAME[name] for name in first.strip("*").split(", ")]
             found.update({each: [] for each in named})
         else:
             for each in named:
@@ -228,6 +237,54 @@ def test_a_destination_is_proposed_what_is_claimed(peer: tuple[Acceptor, int], t
     expected = {(uid, (syntax,)) for uid, syntaxes in told_of.proposed("PACS").items() for syntax in syntaxes}
     assert sorted(acceptor.proposed) == sorted(expected)
     assert set(acceptor.stored) == set(told_of.proposed("PACS"))
+
+
+def users(config: Config, peer: Peer) -> Iterator[Callable[[], object]]:
+    """Everything that the product asks of a peer, beside storing."""
+    ours, study, mammograms = config.node.ae_title, Dataset(), [(MG, ExplicitVRLittleEndian)]
+    study.QueryRetrieveLevel, study.StudyInstanceUID = "STUDY", "1.2.3"
+    question = commitment.Question("1.2.3.4", (Reference(MG, "1.2.3.5"),))
+    event = WorkitemEvent(
+        id=1,
+        ae_title=peer.ae_title,
+        sop_instance_uid="1.2.3",
+        event_type=1,
+        report={},
+        made_at=datetime.now(UTC),
+        attempts=0,
+    )
+    yield partial(scu.echo, peer, ours)
+    yield partial(query_scu.find, peer, ours, study)
+    yield partial(query_scu.move, peer, ours, study, 5.0)
+    yield partial(query_scu.get, peer, ours, study, lambda *_: 0xA700, mammograms)
+    yield partial(commitment.ask, question, peer, ours, lambda _: True, 0.1)
+    yield partial(worklist.find, config.worklist, peer, ours, date(2026, 12, 1))
+    yield lambda: ups_scu.manager(peer, ours).__enter__()
+    yield partial(ups.tell, peer, ours, [event], lambda _: None)
+
+
+def test_a_peer_is_asked_for_every_service_that_is_claimed_as_user_and_no_other(tmp_path: Path) -> None:
+    claimed_as_user = {row[1] for row in table("Network services") if row[1] in SERVICES and row[2] != "no"}
+    proposed: dict[str, set[str]] = {}
+
+    def requested(event: evt.Event) -> None:
+        for context in event.assoc.requestor.requested_contexts:
+            proposed.setdefault(str(context.abstract_syntax), set()).update(map(str, context.transfer_syntax))
+
+    ae = AE("PEER")
+    for uid in SERVICES:
+        ae.add_supported_context(uid, list(scu.UNCOMPRESSED), scu_role=True, scp_role=True)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_REQUESTED, requested)])
+    try:
+        peer = Peer(ae_title="PEER", host="127.0.0.1", port=int(server.server_address[1]))
+        for ask in users(settings(tmp_path), peer):
+            with suppress(NodeError):  # what the peer answers is not at stake
+                ask()
+    finally:
+        server.shutdown()
+    asked = {uid: syntaxes for uid, syntaxes in proposed.items() if uid in SERVICES}
+    assert set(asked) == claimed_as_user
+    assert all(syntaxes == set(scu.UNCOMPRESSED) for syntaxes in asked.values()), asked
 
 
 def written(told_of: Facts, folder: Path) -> list[Outgoing]:
