@@ -32,6 +32,11 @@ class Expected:
     scheduled_at: datetime
     urgent: bool
 
+    @property
+    def study_date(self) -> str:
+        """The local day it is scheduled for, ISO 8601."""
+        return self.scheduled_at.astimezone().date().isoformat()
+
 
 class StepState(StrEnum):
     """Performed Procedure Step Status (0040,0252)."""

@@ -5,10 +5,7 @@ What is not here in time is fetched when the exam is whole, as without a worklis
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from node import logs
@@ -16,24 +13,14 @@ from node.config import Config
 from node.earlier_exams import EarlierExams
 from node.errors import DeliveryError
 from node.examinations import scheduled
+from node.keeper import Keeper
 from node.roles import Leader
 from node.settings import Peer, PriorSource
 from storage.worklist import Expected, Worklist
 
 log = logs.get(__name__)
 
-_TICK_S = 0.5
-_PATIENCE_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Scheduled:
-    """An exam to come, as `EarlierExams` asks about it."""
-
-    study_instance_uid: str
-    patient_id: str
-    issuer_of_patient_id: str
-    study_date: str
+_LOOK_S = 10.0  # for exams that were scheduled meanwhile
 
 
 class Prefetching:
@@ -44,33 +31,21 @@ class Prefetching:
         self._worklist = worklist
         self._earlier = earlier
         self._asked: set[tuple[str, str]] = set()  # study and peer; asking twice does no harm
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._keeper = Keeper("prefetching", self._turn, config.worklist.every_s)
 
     def start(self, leader: Leader) -> None:
         """Begin, where it is configured."""
         settings = self._config.worklist
         if settings.peer is not None and settings.prefetch_priors:
-            self._thread = threading.Thread(target=self._live, args=(leader,), name="prefetching", daemon=True)
-            self._thread.start()
+            self._keeper.start(leader)
 
     def stop(self) -> None:
         """End; a retrieval under way is not waited for long."""
-        self._ended.set()
-        if self._thread is not None:
-            self._thread.join(_PATIENCE_S)
+        self._keeper.stop()
 
-    def _live(self, leader: Leader) -> None:
-        due = 0.0
-        while not self._ended.wait(_TICK_S):
-            if not leader.leads or time.monotonic() < due:
-                continue
-            try:
-                if not self.round(datetime.now().astimezone()):
-                    due = time.monotonic() + min(self._config.worklist.every_s, 10.0)
-            except Exception:
-                log.exception("earlier exams not prefetched")
-                due = time.monotonic() + self._config.worklist.every_s
+    def _turn(self) -> float:
+        asked = self.round(datetime.now().astimezone())
+        return 0.0 if asked else min(self._config.worklist.every_s, _LOOK_S)
 
     def round(self, now: datetime) -> int:
         """Fetch for every exam that is scheduled and not here; returns how many earlier exams were asked for."""
@@ -78,25 +53,25 @@ class Prefetching:
         for name, peer, source in self._sources(now):
             try:
                 for exam in self._to_come(now):
-                    if not self._ended.is_set() and (exam.study_instance_uid, name) not in self._asked:
+                    if not self._keeper.ended and (exam.study_instance_uid, name) not in self._asked:
                         asked += self._fetch(exam, name, peer, source)
             except DeliveryError as error:  # the others would not be answered either
                 log.warning("cannot be asked for earlier exams", peer=name, why=str(error))
         return asked
 
-    def _to_come(self, now: datetime) -> Iterator[Scheduled]:
+    def _to_come(self, now: datetime) -> Iterator[Expected]:
         start, _ = scheduled.bounds(now.date())
         _, end = scheduled.bounds(now.date() + timedelta(days=self._config.worklist.days_ahead))
         for line in self._worklist.lines(start, end):
             if not line.state and line.expected.patient_id:
-                yield _scheduled(line.expected)
+                yield line.expected
 
     def _sources(self, now: datetime) -> Iterator[tuple[str, Peer, PriorSource]]:
         for name, peer in self._config.peers.items():
             if peer.priors is not None and peer.priors.is_open(now.time()):
                 yield name, peer, peer.priors
 
-    def _fetch(self, exam: Scheduled, name: str, peer: Peer, source: PriorSource) -> int:
+    def _fetch(self, exam: Expected, name: str, peer: Peer, source: PriorSource) -> int:
         found = self._earlier.found(exam, peer, source)[: source.most]
         self._asked.add((exam.study_instance_uid, name))
         missing = [uid for uid in found if not self._earlier.is_held(uid)]
@@ -104,12 +79,3 @@ class Prefetching:
             what = self._earlier.fetched(exam, uid, name)
             log.info("prefetched", peer=name, study=exam.study_instance_uid, what=what)
         return len(missing)
-
-
-def _scheduled(exam: Expected) -> Scheduled:
-    return Scheduled(
-        study_instance_uid=exam.study_instance_uid,
-        patient_id=exam.patient_id,
-        issuer_of_patient_id=exam.issuer_of_patient_id,
-        study_date=exam.scheduled_at.astimezone().date().isoformat(),
-    )

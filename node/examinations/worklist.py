@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from datetime import UTC, datetime, timedelta
 
 from node import logs
 from node.config import Config
 from node.dimse import worklist as dimse
 from node.dimse.worklist import NoWorklist
+from node.keeper import Keeper
 from node.roles import Leader
 from storage.worklist import Worklist
 
 log = logs.get(__name__)
 
 _KEPT_DAYS = 14
-_TICK_S = 0.5
-_PATIENCE_S = 2.0
 
 
 class WorklistKeeper:
@@ -26,20 +23,16 @@ class WorklistKeeper:
     def __init__(self, config: Config, worklist: Worklist) -> None:
         self._config = config
         self._worklist = worklist
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._keeper = Keeper("worklist", self._turn, config.worklist.every_s)
 
     def start(self, leader: Leader) -> None:
         """Begin, where there is a worklist; of several processes the one that leads asks."""
         if self._config.worklist.peer is not None:
-            self._thread = threading.Thread(target=self._live, args=(leader,), name="worklist", daemon=True)
-            self._thread.start()
+            self._keeper.start(leader)
 
     def stop(self) -> None:
         """End; a query under way is not waited for long."""
-        self._ended.set()
-        if self._thread is not None:
-            self._thread.join(_PATIENCE_S)
+        self._keeper.stop()
 
     def ask(self, now: datetime) -> int:
         """Ask once, and keep the answer; returns how many exams are scheduled. Raises NoWorklist."""
@@ -55,17 +48,9 @@ class WorklistKeeper:
                 self._worklist.urge(each.study_instance_uid)
         return len(found)
 
-    def _live(self, leader: Leader) -> None:
-        due = 0.0
-        while not self._ended.wait(_TICK_S):
-            if leader.leads and time.monotonic() >= due:
-                due = time.monotonic() + self._config.worklist.every_s
-                self._ask_now()
-
-    def _ask_now(self) -> None:
+    def _turn(self) -> float:
         try:
             log.info("worklist", scheduled=self.ask(datetime.now(UTC)))
         except NoWorklist as error:
             log.warning("no worklist", why=str(error))
-        except Exception:
-            log.exception("worklist failed")
+        return self._config.worklist.every_s

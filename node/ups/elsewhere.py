@@ -7,17 +7,18 @@ be told there, and stays due until the manager has it.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Protocol
 
 from node import logs
 from node.config import Config
 from node.errors import DeliveryError
+from node.keeper import Keeper
 from node.roles import Leader
 from node.settings import Peer
 from node.settings_ups import CodeSettings
@@ -29,9 +30,7 @@ from storage.ups import State, Workitem, Workitems
 
 log = logs.get(__name__)
 
-_TICK_S = 0.2
 _PAUSE_S = 10.0  # after a manager could not be reached
-_PATIENCE_S = 2.0
 _TOLD = ("UnifiedProcedureStepPerformedProcedureSequence", "ProcedureStepProgressInformationSequence")
 _DONE = (states.SUCCESS, states.ALREADY_CANCELED, states.ALREADY_COMPLETED)
 _COERCED, _LEFT_OUT = 0xB305, 0x0001
@@ -56,47 +55,40 @@ Call = Callable[[Peer, str], AbstractContextManager[Manager]]
 
 
 class Elsewhere:
-    """A thread; of several processes the one that leads asks and answers. Without `ups.managers` it does nothing."""
+    """A keeper for each manager; of several processes the one that leads asks and answers. Without any: nothing."""
 
     def __init__(self, config: Config, database: Database, call: Call, new_uid: Callable[[], str]) -> None:
         self._config = config
         self._items = Workitems(database)
         self._call = call
         self._new_uid = new_uid
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
         self._looked: dict[str, float] = {}
-        self._paused: dict[str, float] = {}
+        managers = config.ups.managers if config.ups.performs else ()
+        self._keepers = [Keeper(f"worklist of {name}", partial(self._turn, name), _PAUSE_S) for name in managers]
 
     def start(self, leader: Leader) -> None:
         """Begin, with what an earlier process left as well."""
-        if self._config.ups.performs and self._config.ups.managers:
-            self._thread = threading.Thread(target=self._live, args=(leader,), name="other worklists", daemon=True)
-            self._thread.start()
+        for each in self._keepers:
+            each.start(leader)
 
     def stop(self) -> None:
         """End; what is under way is gone on with after the next start."""
-        self._ended.set()
-        if self._thread is not None:
-            self._thread.join(_PATIENCE_S)
+        for each in self._keepers:
+            each.end()
+        for each in self._keepers:
+            each.stop()
 
-    def _live(self, leader: Leader) -> None:
-        while not self._ended.wait(_TICK_S):
-            for name in self._config.ups.managers if leader.leads else ():
-                try:
-                    self._round(name)
-                except DeliveryError as error:
-                    log.warning("a manager of work items cannot be asked", peer=name, why=str(error), again_s=_PAUSE_S)
-                    self._paused[name] = time.monotonic() + _PAUSE_S
-                except Exception:
-                    log.exception("another worklist not looked at", peer=name)
-                    self._paused[name] = time.monotonic() + _PAUSE_S
+    def _turn(self, name: str) -> float:
+        try:
+            self._round(name)
+        except DeliveryError as error:
+            log.warning("a manager of work items cannot be asked", peer=name, why=str(error), again_s=_PAUSE_S)
+            return _PAUSE_S
+        return 0.0
 
     def _round(self, name: str) -> None:
         """Tell a manager what is due, and look for more to claim where it is time."""
         now = time.monotonic()
-        if now < self._paused.get(name, 0.0):
-            return
         held = self._items.of_manager(name)
         looking = now >= self._looked.get(name, float("-inf")) + self._config.ups.every_s
         due = [each for each in held if each.ours and each.tell_at is not None]
