@@ -18,7 +18,7 @@ def send(rooms: Rooms, study_instance_uid: str, destination: str, objects: Seque
     if not objects:
         return
     classes = {each.sop_instance_uid: each.sop_class_uid for each in objects}
-    departure = Departure(rooms.audit, study_instance_uid, _other_end(rooms.config, destination))
+    departure = Departure(rooms.audit, study_instance_uid, other_end(rooms.config, destination))
     departure.begin(classes.values())
     try:
         for sent in delivery.send(rooms.config, destination, objects):
@@ -34,11 +34,14 @@ def send(rooms: Rooms, study_instance_uid: str, destination: str, objects: Seque
         departure.end()
 
 
-def _other_end(config: Config, destination: str) -> Other:
+def other_end(config: Config, destination: str) -> Other:
+    """Who takes what is sent there, as the audit trail names them."""
     settings = config.destinations[destination]
     if settings.peer is not None:
         peer = config.peers[settings.peer]
         return Other("", peer.host, peer.ae_title, name=destination)
     if settings.server is not None:
         return Other(settings.server.url, urlsplit(settings.server.url).hostname or "", name=destination)
+    if settings.hl7 is not None:
+        return Other(f"mllp://{settings.hl7.host}:{settings.hl7.port}", settings.hl7.host, name=destination)
     return Other(f"folder {settings.folder}", name=destination)
