@@ -19,6 +19,12 @@ def problem(host: str, port: int) -> str:
     return ""
 
 
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there; port 0 takes any free one. Raises OSError."""
+    family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    return socket.create_server((host, port), family=family)
+
+
 def url(host: str, port: int, scheme: str = "http") -> str:
     """Where a browser finds what listens there."""
     return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"

@@ -28,7 +28,6 @@ from node.dimse.archive import Archive
 from node.dimse.worklist_scp import WorklistServer
 from node.errors import NodeError
 from node.settings import Peer
-from node.settings_ups import UpsSettings
 from node.simulator import exams, manager, ris
 from node.simulator.exams import MadeExam
 from node.simulator.hospital import Course, Hospital
@@ -151,7 +150,7 @@ def run(rehearsal: Rehearsal, progress: Progress) -> Outcome:
             port = demo.port_of(serving.wait_for("ready:", _READY_S))
             at = Peer(ae_title=NODE_AE_TITLE, host="127.0.0.1", port=port)
         hospital = Hospital(ArchivePacs(archive, rehearsal.out / "pacs"), made, rehearsal.results)
-        day = _Day(hospital, at, (archive, told), rehearsal.patience_s)
+        day = _Day(hospital, at, archive, told, rehearsal.patience_s)
         day.go(serving, progress)
         return day.outcome(worklist.asked.total(), time.monotonic() - began)
 
@@ -190,16 +189,12 @@ class _Day:
 
     hospital: Hospital
     node: Peer
-    takers: tuple[Archive, ResultsReceiver]
+    archive: Archive
+    told: ResultsReceiver
     patience_s: float
     pushed: list[Pushed] = field(default_factory=list)
     rooms: list[Modality] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-
-    @property
-    def archive(self) -> Archive:
-        """Takes result objects."""
-        return self.takers[0]
 
     def go(self, serving: Program | None, progress: Progress) -> None:
         """Push the work items, let the rooms send, and look until all is answered or it takes too long."""
@@ -233,10 +228,9 @@ class _Day:
         return any(str(each.header.SOPInstanceUID) not in self.archive.committed for each in self.hospital.arrivals)
 
     def _manage(self) -> None:
-        code = UpsSettings().workitem_codes[0]
         try:
             made = [course.exam for course in self.hospital.courses]
-            self.pushed = manager.push(self.node, MANAGER, made, (code.value, code.scheme, code.meaning))
+            self.pushed = manager.push(self.node, MANAGER, made)
             manager.follow(self.node, MANAGER, self.pushed, self.patience_s)
         except NodeError as error:
             self.problems.append(f"work items: {error}")
@@ -266,7 +260,7 @@ class _Day:
         pushed = next((each for each in self.pushed if each.exam is course.exam), None)
         committed = sum(str(each.header.SOPInstanceUID) in self.archive.committed for each in mine)
         said = _category(mine)
-        messages = [triage for study, triage in self.takers[1].told.values() if study == uid]
+        messages = [triage for study, triage in self.told.told.values() if study == uid]
         found = Followed(
             name=course.exam.name,
             room=course.room,

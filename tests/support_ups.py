@@ -185,24 +185,24 @@ class Dimse:
 
 
 @contextmanager
-def managing(folder: Path, performer_port: int) -> Iterator[Node]:
-    """A node that only keeps a worklist, for the node at this port to work from."""
-    performer = {"ae_title": "MAMMO_NODE", "host": "127.0.0.1", "port": performer_port}
-    config = settings(
-        folder,
-        node={"port": 0, "ae_title": "MANAGER"},
-        peers={"PERFORMER": performer},
-        web={"port": 0},
-        ups={"performs": False},
-    )
-    manager = Node(config)
-    manager.database.create_schema()
-    for each in (manager.receiver, manager.teller, manager.web):
+def keeping(folder: Path, **sections: Any) -> Iterator[Node]:
+    """A node that only keeps a worklist, and tells of it."""
+    node = Node(settings(folder, web={"port": 0}, ups={"performs": False}, **sections))
+    node.database.create_schema()
+    for each in (node.receiver, node.teller, node.web):
         each.start()
     try:
-        yield manager
+        yield node
     finally:
-        manager.stop()
+        node.stop()
+
+
+@contextmanager
+def managing(folder: Path, performer_port: int) -> Iterator[Node]:
+    """The manager whose worklist the node at this port works from."""
+    performer = {"ae_title": "MAMMO_NODE", "host": "127.0.0.1", "port": performer_port}
+    with keeping(folder, node={"port": 0, "ae_title": "MANAGER"}, peers={"PERFORMER": performer}) as manager:
+        yield manager
 
 
 def working_from(manager: Node) -> dict[str, Any]:

@@ -21,7 +21,6 @@ from node.dimse.worklist_scp import WorklistServer
 from node.peers import named_peer
 from node.rehearsal import Followed, Outcome, Ports, Rehearsal
 from node.settings import LoggingSettings, Peer
-from node.settings_ups import UpsSettings
 from node.simulator import manager, ris, scenarios
 from node.simulator.exams import MadeExam, MadeImage
 from node.simulator.modality import Modality, NotTaken
@@ -157,9 +156,9 @@ def manager_(
     json: JsonOption = False,
 ) -> None:
     """Push a work item for each of these exams, and wait for their ends. Ends with 1 unless all are COMPLETED."""
-    node, code = _node(to), UpsSettings().workitem_codes[0]
+    node = _node(to)
     with console.progress() as progress:
-        pushed = manager.push(node, ae_title, _exams(paths), (code.value, code.scheme, code.meaning))
+        pushed = manager.push(node, ae_title, _exams(paths))
         task = progress.add_task("work items ended", total=len(pushed))
         manager.follow(
             node,

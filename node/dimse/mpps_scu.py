@@ -16,7 +16,8 @@ from node.errors import DeliveryError
 from node.settings import Peer
 
 _CONTEXTS = tuple((SOP_CLASS, syntax) for syntax in scu.UNCOMPRESSED)
-_OF_PATIENT = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
+#: What a modality and a RIS tell of a woman.
+OF_PATIENT = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
 _OF_STUDY = ("StudyInstanceUID", "AccessionNumber")
 
 
@@ -24,7 +25,7 @@ def begin(peer: Peer, ae_title: str, uid: str, image: Dataset) -> None:
     """N-CREATE: the exam of this image's header is under way. Raises DeliveryError."""
     step, scheduled = Dataset(), Dataset()
     step.SpecificCharacterSet = image.get("SpecificCharacterSet", "ISO_IR 100")
-    for keyword in _OF_PATIENT:
+    for keyword in OF_PATIENT:
         setattr(step, keyword, image.get(keyword, ""))
     for keyword in _OF_STUDY:
         setattr(scheduled, keyword, image.get(keyword, ""))

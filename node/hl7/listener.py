@@ -16,7 +16,7 @@ from collections.abc import Callable
 from hl7.mllp import HL7StreamReader, HL7StreamWriter, InvalidBlockError, start_hl7_server
 
 from node import logs
-from node.address import is_loopback
+from node.address import is_loopback, listen
 from node.dimse import tls
 from node.dimse.tls import Certificates
 from node.settings_hl7 import Hl7Settings
@@ -50,8 +50,7 @@ class Hl7Listener:
         if at.port is None:
             return
         context = tls.renewing(Certificates(at.tls)) if at.tls.is_on else None
-        family = socket.getaddrinfo(at.host, at.port, type=socket.SOCK_STREAM)[0][0]
-        self._socket = listening = socket.create_server((at.host, at.port), family=family)
+        self._socket = listening = listen(at.host, at.port)
         ready = threading.Event()
         serving = self._serve(listening, context, ready)
         self._thread = threading.Thread(target=asyncio.run, args=(serving,), name="hl7", daemon=True)

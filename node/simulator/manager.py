@@ -40,12 +40,12 @@ class Pushed:
         return State(self.state).is_final
 
 
-def push(node: Peer, ae_title: str, exams: Sequence[MadeExam], asked: tuple[str, str, str]) -> list[Pushed]:
+def push(node: Peer, ae_title: str, exams: Sequence[MadeExam]) -> list[Pushed]:
     """N-CREATE an item for each exam. Raises DeliveryError, NotPushed."""
     pushed = [Pushed(exam, f"2.25.{uuid.uuid4().int}") for exam in exams]
     with ups_scu.manager(node, ae_title, ups_scu.PUSHING) as worklist:
         for each in pushed:
-            status = worklist.push(each.uid, ris.work_item(each.exam, asked))
+            status = worklist.push(each.uid, ris.work_item(each.exam))
             if status not in _CREATED:
                 raise NotPushed(f"the node answered 0x{status:04X} to a work item")
     return pushed

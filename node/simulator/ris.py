@@ -9,11 +9,13 @@ from typing import Any
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from node.dimse.mpps_scu import OF_PATIENT
 from node.dimse.worklist import MODALITY_WORKLIST
+from node.settings_ups import UpsSettings
 from node.simulator.exams import MadeExam
-from node.ups.attributes import code, made
+from node.ups import offered
+from node.ups.attributes import made
 
-_OF_PATIENT = ("PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex")
 _APART = timedelta(minutes=5)
 
 
@@ -33,7 +35,7 @@ def scheduled(exams: Sequence[MadeExam], stations: Sequence[str], first: datetim
 def _item(number: int, image: Dataset, station: str, at: datetime) -> Dataset:
     item, step, local = Dataset(), Dataset(), at.astimezone()
     item.SpecificCharacterSet = image.get("SpecificCharacterSet", "ISO_IR 100")
-    for keyword in (*_OF_PATIENT, "AccessionNumber", "StudyInstanceUID"):
+    for keyword in (*OF_PATIENT, "AccessionNumber", "StudyInstanceUID"):
         setattr(item, keyword, image.get(keyword, ""))
     item.SOPClassUID, item.SOPInstanceUID = MODALITY_WORKLIST, f"{image.StudyInstanceUID}.{number}"[:64]
     item.RequestedProcedureID = item.RequestedProcedureDescription = "screening"
@@ -46,8 +48,8 @@ def _item(number: int, image: Dataset, station: str, at: datetime) -> Dataset:
     return item
 
 
-def work_item(exam: MadeExam, asked: tuple[str, str, str]) -> dict[str, Any]:
-    """DICOM JSON of a Unified Procedure Step that asks for a reading. asked: its Scheduled Workitem Code."""
+def work_item(exam: MadeExam) -> dict[str, Any]:
+    """DICOM JSON of a Unified Procedure Step that asks for a reading, by the code that a node performs by default."""
     image = header(exam)
     references = [
         made(ReferencedSOPClassUID=each.sop_class_uid, ReferencedSOPInstanceUID=each.sop_instance_uid)
@@ -61,7 +63,7 @@ def work_item(exam: MadeExam, asked: tuple[str, str, str]) -> dict[str, Any]:
         ScheduledProcedureStepStartDateTime=f"{datetime.now(UTC):%Y%m%d%H%M%S}+0000",
         InputReadinessState="READY",
         ProcedureStepState="SCHEDULED",
-        ScheduledWorkitemCodeSequence=[code(*asked)],
+        ScheduledWorkitemCodeSequence=offered.codes(UpsSettings()),
         InputInformationSequence=[study],
         PatientID=str(image.PatientID),
         PatientName=[{"Alphabetic": str(image.PatientName)}],

@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from node import config_access, logs
+from node.address import listen
 from node.dimse import tls
 from node.dimse.tls import Certificates
 from node.settings import WebSettings
@@ -45,8 +46,7 @@ class WebServer:
         at = self._settings
         if at.port is None:
             return
-        family = socket.getaddrinfo(at.host, at.port, type=socket.SOCK_STREAM)[0][0]
-        self._socket = socket.create_server((at.host, at.port), family=family, backlog=128)
+        self._socket = listen(at.host, at.port)
         self._server = uvicorn.Server(_config(self._app, self._access))
         self._thread = threading.Thread(
             target=asyncio.run, args=(_serve(self._server, self._socket, at.threads),), name="web", daemon=True

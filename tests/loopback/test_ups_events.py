@@ -26,7 +26,7 @@ from storage.ups import State, Workitems
 from storage.ups_tables import WorkitemEventRow
 from tests.support import wait_until
 from tests.support_exams import settings
-from tests.support_ups import FOREIGN, Rest, dimse, final, reason, rest, state_of, workitem
+from tests.support_ups import FOREIGN, Rest, dimse, final, keeping, reason, rest, state_of, workitem
 
 NUMBERS = itertools.count(7000)
 OURS = "2.25.71"
@@ -86,18 +86,9 @@ class Running:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     ris = Hearing(free_port())
-    config = settings(
-        tmp_path_factory.mktemp("ups"),
-        peers={"RIS": {"ae_title": "RIS", "host": "127.0.0.1", "port": ris.port}},
-        web={"port": 0},
-        ups={"performs": False},
-    )
-    node = Node(config)
-    node.database.create_schema()
-    for each in (node.receiver, node.teller, node.web):
-        each.start()
-    yield Running(node, ris)
-    node.stop()
+    peers = {"RIS": {"ae_title": "RIS", "host": "127.0.0.1", "port": ris.port}}
+    with keeping(tmp_path_factory.mktemp("ups"), peers=peers) as node:
+        yield Running(node, ris)
 
 
 @pytest.fixture(autouse=True)
